@@ -118,3 +118,14 @@ export function checkOffset(offset: number, { topic, partition }: TopicPartition
   if (offset < 0 || !Number.isSafeInteger(offset))
     throw new MillraceError('OFFSET_OUT_OF_RANGE', { topic, partition, offset })
 }
+
+/** A start as callers give one: as checkOffset, and TypeError for what is none. */
+export function checkStart(to: StartFrom, where: TopicPartition): void {
+  if (to === 'earliest' || to === 'latest') return
+  if (typeof to === 'number') return checkOffset(to, where)
+  const timestamp = (to as { timestamp?: unknown } | null | undefined)?.timestamp
+  if (!Number.isSafeInteger(timestamp) || (timestamp as number) < 0)
+    throw new TypeError(
+      `A start of ${where.topic}-${where.partition} must be an offset, 'earliest', 'latest' or { timestamp } in whole milliseconds; got ${timestamp === undefined ? String(to) : String(timestamp)}`,
+    )
+}

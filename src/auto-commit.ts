@@ -1,0 +1,85 @@
+import { unref } from './clock.js'
+import type { AnyRecord, NextOffset } from './core/record.js'
+import type { Engine } from './engine.js'
+import type { Term } from './term.js'
+
+/**
+ * Kafka: enable.auto.commit. Commits what the consumer has come back from, at the first coming back after the interval
+ * (or while it is parked), before a partition moves, and at close; never because a handler finished (groups.md 33, 34).
+ */
+export class AutoCommit<R extends AnyRecord> {
+  readonly #engine: Engine<R>
+  readonly #terms: () => Iterable<Term<R>>
+  readonly #parked: () => boolean
+  readonly #enabled: boolean
+  readonly #intervalMs: number
+  #dueAt: number
+  #timer: unknown
+  /** Something has moved since it was last found that nothing differs from what is committed. */
+  moved = false
+
+  constructor(engine: Engine<R>, terms: () => Iterable<Term<R>>, parked: () => boolean) {
+    this.#engine = engine
+    this.#terms = terms
+    this.#parked = parked
+    this.#enabled = engine.options.commitMode === 'autoCommit'
+    this.#intervalMs = engine.options.autoCommitIntervalMs
+    this.#dueAt = this.#enabled ? engine.clock.now() + this.#intervalMs : Number.POSITIVE_INFINITY
+  }
+
+  cameBack(now: number): void {
+    if (now >= this.#dueAt) this.commitThen(() => {})
+  }
+
+  /** The consumer waits: a timer commits what has come back if it is still there when the interval ends. */
+  park(): void {
+    if (!this.#enabled || !this.moved || this.#timer !== undefined) return
+    if (this.#outstanding().length === 0) {
+      this.moved = false
+      return
+    }
+    const { clock } = this.#engine
+    this.#timer = clock.setTimeout(
+      () => {
+        this.#timer = undefined
+        if (this.#parked()) this.commitThen(() => {})
+      },
+      Math.max(0, this.#dueAt - clock.now()),
+    )
+    unref(this.#timer)
+  }
+
+  /** Commits now where it is on, then goes on, whatever became of it: Kafka, too, only logs a failed auto-commit. */
+  commitThen(then: () => void): void {
+    if (!this.#enabled) return then()
+    this.#dueAt = this.#engine.clock.now() + this.#intervalMs
+    const offsets = this.#outstanding()
+    if (offsets.length === 0) return then()
+    this.#engine.commit(offsets, () => then())
+  }
+
+  #outstanding(): NextOffset[] {
+    const offsets: NextOffset[] = []
+    for (const term of this.#terms()) {
+      // A seek is committed like any other position, also before anything is read from there (groups.md 26).
+      if (term.sought && term.held === 0) resolveQuietly(term)
+      const nextOffset = term.finished
+      if (nextOffset !== undefined && nextOffset !== term.source.committed)
+        offsets.push({ topic: term.topic, partition: term.partition, nextOffset })
+    }
+    return offsets
+  }
+
+  stop(): void {
+    if (this.#timer !== undefined) this.#engine.clock.clearTimeout(this.#timer)
+    this.#timer = undefined
+  }
+}
+
+function resolveQuietly(term: { resolve(): boolean }): void {
+  try {
+    term.resolve()
+  } catch {
+    // Where it can't be resolved there is nothing to commit; the next poll says so.
+  }
+}

@@ -1,0 +1,786 @@
+import { type Clock, systemClock, unref } from './clock.js'
+import { EngineConsumer } from './consumer.js'
+import type { Assignor } from './core/assignors/assignor.js'
+import { rangeAssignor } from './core/assignors/range.js'
+import { checkText, checkTopicPartitions, refuse } from './core/check.js'
+import { MillraceError } from './core/errors.js'
+import { Membership, Slot } from './core/membership.js'
+import { Offsets } from './core/offsets.js'
+import {
+  type AnyRecord,
+  type ConsumerRecord,
+  checkStart,
+  type Key,
+  type NextOffset,
+  type StartFrom,
+  type TopicPartition,
+} from './core/record.js'
+import type { Engine, ResolvedGroupOptions } from './engine.js'
+import { EventHub, throwApart } from './events.js'
+import { checkJoinOptions, checkTopicNames, resolveGroupOptions } from './group-options.js'
+import { type Coordinator, MemoryEngine, MemorySource } from './memory-engine.js'
+import type { Consumer, GroupOptions, JoinOptions, ConsumerGroup as PortableConsumerGroup } from './portable.js'
+import { InMemoryTopic, type MemoryTopic, type TopicSubscriber } from './topic.js'
+
+/** Partitions on their way to another owner, and what each waits for. */
+type Moves = readonly (TopicPartition & {
+  from: string
+  to: string | undefined
+  waitingFor: 'records' | 'callback'
+})[]
+
+export interface GroupEvents {
+  rebalance: { group: string; generation: number; moves: MemoryConsumerGroup['moves'] }
+  /**
+   * What no call could report: an assignor that failed on a leave, a listener that threw. Without a listener it is
+   * thrown in a microtask of its own, uncaught.
+   */
+  error: { group: string; error: unknown }
+  join: { group: string; memberId: string }
+  leave: { group: string; memberId: string; reason: 'closed' | 'expelled' | 'crashed' | 'fenced' }
+  commit: { group: string; memberId: string | undefined; offsets: readonly NextOffset[] }
+  /** A position was out of range, and autoOffsetReset moved it: records that were dropped before they were read are `from`..`to`. */
+  reset: { group: string; topic: string; partition: number; from: number; to: number }
+}
+
+/** A group in memory: results at once, and members, moves and events to look at. */
+export interface MemoryConsumerGroup<R extends AnyRecord = ConsumerRecord> extends PortableConsumerGroup<R> {
+  /** Counts the targets: 0 before the first join. Kafka: the group epoch. */
+  readonly generation: number
+  /** Members, and the seats that static members have left. */
+  readonly members: readonly { memberId: string; instanceId?: string; assignment: readonly TopicPartition[] }[]
+  readonly moves: Moves
+  /** @default memberId: `<group>-0001` and so on */
+  join(options?: JoinOptions<R> & { memberId?: string | undefined }): MemoryConsumer<R>
+  committed(topic: R['topic'], partition: number): number | undefined
+  lag(): number
+  resetOffsets(to: StartFrom, where?: readonly TopicPartition[]): void
+  /**
+   * Kafka: DeleteGroups. Forgets its offsets, holds back no retention any more and frees its id; NON_EMPTY_GROUP while it
+   * has members or seats. Afterwards joining it is CLOSED.
+   */
+  delete(): void
+  on<E extends keyof GroupEvents>(event: E, listener: (event: GroupEvents[E]) => void): () => void
+}
+export interface MemoryConsumer<R extends AnyRecord = ConsumerRecord> extends Consumer<R> {
+  readonly memberId: string
+  /** As a killed process looks to the others: nothing committed, no callback, its partitions free at once. */
+  crash(): void
+  /** What maxPollIntervalMs does, now; it rejoins when it comes back. */
+  expel(): void
+}
+
+/** What a group needs of whoever made it: a broker, or the few topics it was given. */
+export interface GroupHost {
+  readonly clock: Clock
+  find(topic: string): InMemoryTopic<any, any> | undefined
+  /** Somebody waits for everything to come to rest. */
+  readonly watched: boolean
+  changed(): void
+  forget(id: string): void
+}
+
+class InMemoryConsumer<R extends AnyRecord> extends EngineConsumer<R> implements MemoryConsumer<R> {
+  override get memberId(): string {
+    return this.member.engine.memberId!
+  }
+  crash(): void {
+    this.member.crash()
+  }
+  expel(): void {
+    this.member.expel()
+  }
+}
+
+/** All published before some call: when that is finished, the promise is kept. */
+interface CatchUp {
+  readonly ends: readonly {
+    readonly topic: InMemoryTopic<any, any>
+    readonly where: TopicPartition
+    readonly end: number
+  }[]
+  readonly resolve: () => void
+  readonly reject: (error: unknown) => void
+}
+
+/** The coordinator of one group: its membership, its offsets, its clock. Kafka: GroupCoordinator. */
+export class InMemoryConsumerGroup<R extends AnyRecord>
+  implements MemoryConsumerGroup<R>, Coordinator<R>, TopicSubscriber
+{
+  readonly id: string
+  readonly topics: readonly string[]
+  readonly resolved: ResolvedGroupOptions
+  readonly #host: GroupHost
+  readonly #membership = new Membership<MemoryEngine<R>>()
+  /** Every consumer that has not closed or crashed, also those that are out and may come back. */
+  readonly #consumers = new Map<MemoryEngine<R>, InMemoryConsumer<R>>()
+  readonly #committed = new Offsets()
+  /** Where the group starts without a commit: `latest` is resolved once (groups.md 24). */
+  readonly #pins = new Offsets()
+  readonly #seatTimers = new Map<Slot<MemoryEngine<R>>, unknown>()
+  readonly #hub: EventHub<GroupEvents>
+  #events: (() => void)[] = []
+  #operations = 0
+  #members = 0
+  #reconciling = false
+  #catchUps: CatchUp[] = []
+  #checkDue = false
+  #state: 'open' | 'shut' | 'deleted' = 'open'
+
+  constructor(id: string, topics: readonly string[], resolved: ResolvedGroupOptions, host: GroupHost) {
+    checkText('group id', id)
+    this.id = id
+    this.topics = Object.freeze([...new Set(topics)])
+    this.resolved = resolved
+    this.#host = host
+    this.#hub = new EventHub<GroupEvents>(['rebalance', 'error', 'join', 'leave', 'commit', 'reset'], error =>
+      this.report(error),
+    )
+    for (const topic of this.#existing()) topic.subscribers.add(this)
+  }
+
+  get clock(): Clock {
+    return this.#host.clock
+  }
+  get generation(): number {
+    return this.#membership.generation
+  }
+
+  #existing(): InMemoryTopic<any, any>[] {
+    return this.topics.map(name => this.#host.find(name)).filter(topic => topic !== undefined)
+  }
+  #counts(): ReadonlyMap<string, number> {
+    return new Map(this.#existing().map(topic => [topic.name, topic.partitionCount()]))
+  }
+  exists(topic: string, partition: number): boolean {
+    return this.topics.includes(topic) && this.#host.find(topic)?.partitions[partition] !== undefined
+  }
+
+  // ── members ──
+
+  join(options: JoinOptions<R> & { memberId?: string | undefined } = {}): InMemoryConsumer<R> {
+    this.#checkOpen()
+    checkJoinOptions(options, this.topics)
+    if (options.memberId !== undefined) this.#checkMemberId(options.memberId)
+    const memberId = options.memberId ?? this.#nextMemberId()
+    const topics = options.topics === undefined ? this.topics : [...new Set(options.topics)]
+    const engine = new MemoryEngine<R>(this, { memberId, instanceId: options.instanceId, topics })
+    const consumer = new InMemoryConsumer(this.connect(engine), options)
+    engine.port ??= consumer.member
+    this.#consumers.set(engine, consumer)
+    try {
+      consumer.member.join()
+    } catch (error) {
+      this.#consumers.delete(engine)
+      throw error
+    }
+    this.#members++
+    return consumer
+  }
+
+  /** Where something may be put between a consumer and its group. */
+  protected connect(engine: MemoryEngine<R>): Engine<R> {
+    return engine
+  }
+
+  #checkOpen(): void {
+    if (this.#state !== 'open')
+      throw new MillraceError('CLOSED', {
+        what: this.#state === 'deleted' ? `Group ${this.id}` : `The broker of group ${this.id}`,
+      })
+  }
+  /** Rule 7: in the order of joining, so that assignments can be foretold. */
+  #nextMemberId(): string {
+    let number = this.#members + 1
+    for (;;) {
+      const memberId = `${this.id}-${String(number++).padStart(4, '0')}`
+      if (!this.#taken(memberId)) return memberId
+    }
+  }
+  #checkMemberId(memberId: string): void {
+    checkText('memberId', memberId)
+    if (this.#taken(memberId)) refuse('memberId', memberId, 'one that no open consumer of the group has')
+  }
+  #taken(memberId: string): boolean {
+    for (const engine of this.#consumers.keys()) if (engine.memberId === memberId) return true
+    return false
+  }
+
+  admit(engine: MemoryEngine<R>): void {
+    this.#checkOpen()
+    this.#operate(() => {
+      const { instanceId } = engine
+      const seat = instanceId === undefined ? undefined : this.#membership.bySeat(instanceId)
+      const slot = seat !== undefined && sameNames(seat.topics, engine.topics) ? seat : this.#newSlot(engine, seat)
+      if (seat !== undefined) this.#vacate(seat, engine)
+      slot.memberId = engine.memberId
+      slot.occupant = engine
+      engine.state = 'member'
+      this.#emit('join', { group: this.id, memberId: engine.memberId })
+      engine.port.joined()
+      this.#reconcile()
+    })
+  }
+
+  /** An ordinary change of the target; in the place of a seat that had other topics. Throws with nothing changed. */
+  #newSlot(engine: MemoryEngine<R>, seat: Slot<MemoryEngine<R>> | undefined): Slot<MemoryEngine<R>> {
+    const slot = new Slot<MemoryEngine<R>>(engine.memberId, engine.instanceId, engine.topics)
+    slot.target = seat?.target ?? []
+    const slots = [...this.#membership.slots].filter(other => other !== seat)
+    this.#membership.retarget([...slots, slot], this.#counts(), this.resolved.assignor)
+    this.#nextGeneration()
+    return slot
+  }
+
+  /** Rule 54: the older consumer of a static member is fenced; also one that is expelled and would come back. */
+  #vacate(seat: Slot<MemoryEngine<R>>, newcomer: MemoryEngine<R>): void {
+    this.#clearSeatTimer(seat)
+    seat.occupant = undefined
+    for (const engine of [...this.#consumers.keys()]) {
+      if (engine === newcomer || engine.instanceId !== seat.instanceId) continue
+      if (engine.state !== 'member' && engine.state !== 'expelled') continue
+      const wasMember = engine.state === 'member'
+      engine.state = 'fenced'
+      this.#free(engine)
+      if (wasMember) this.#emit('leave', { group: this.id, memberId: engine.memberId, reason: 'fenced' })
+      engine.port.out(
+        'fenced',
+        new MillraceError('FENCED_INSTANCE_ID', { group: this.id, instanceId: seat.instanceId! }),
+      )
+    }
+  }
+
+  closing(engine: MemoryEngine<R>): void {
+    if (engine.state !== 'member') return
+    this.#operate(() => {
+      engine.state = 'closing'
+      this.#outOfTarget(engine)
+      this.#reconcile()
+    })
+  }
+
+  /** broker.close(): all of them at once, so that no partition is handed to one that is about to close. */
+  shut(timeoutMs: number): Promise<void>[] {
+    if (this.#state === 'open') this.#state = 'shut'
+    const members = [...this.#consumers.values()].map(consumer => consumer.member)
+    for (const member of members) if (!member.closing) member.markClosing()
+    this.#operate(() => {
+      for (const engine of this.#consumers.keys()) {
+        if (engine.state !== 'member') continue
+        engine.state = 'closing'
+        this.#membership.generation++
+      }
+      for (const seat of this.#seatTimers.keys()) this.#clearSeatTimer(seat)
+      this.#retarget([])
+      for (const member of members) member.finishClose(timeoutMs)
+      this.#reconcile()
+    })
+    return members.map(member => member.left)
+  }
+
+  release(engine: MemoryEngine<R>, sources: readonly MemorySource<R>[]): void {
+    this.#operate(() => {
+      for (const source of sources) this.#freeOne(engine, source)
+      if (!this.#reconciling) this.#grantFree(sources)
+    })
+  }
+
+  leave(engine: MemoryEngine<R>, reason: 'closed' | 'expelled' | 'crashed'): void {
+    this.#operate(() => {
+      const { state } = engine
+      engine.state = reason === 'expelled' ? 'expelled' : 'gone'
+      if (reason !== 'expelled') this.#consumers.delete(engine)
+      if (state === 'member') this.#outOfTarget(engine)
+      this.#free(engine)
+      if (state === 'member' || state === 'closing') {
+        this.#emit('leave', { group: this.id, memberId: engine.memberId, reason })
+        this.#keepSeat(engine)
+      }
+      this.#forgetPins()
+      this.#reconcile()
+    })
+  }
+
+  /** Rule 2: a leaving member is out of the target; rule 53: a static one leaves its seat, and the target stays. */
+  #outOfTarget(engine: MemoryEngine<R>): void {
+    const slot = this.#slotOf(engine)
+    if (slot === undefined) return
+    slot.occupant = undefined
+    if (slot.instanceId !== undefined && this.#state === 'open') return
+    this.#retarget([...this.#membership.slots].filter(other => other !== slot))
+    this.#nextGeneration()
+  }
+
+  #slotOf(engine: MemoryEngine<R>): Slot<MemoryEngine<R>> | undefined {
+    for (const slot of this.#membership.slots) if (slot.occupant === engine) return slot
+    return undefined
+  }
+
+  #keepSeat(engine: MemoryEngine<R>): void {
+    const seat = engine.instanceId === undefined ? undefined : this.#membership.bySeat(engine.instanceId)
+    if (seat === undefined || seat.occupant !== undefined || this.#seatTimers.has(seat)) return
+    const timer = this.clock.setTimeout(
+      () =>
+        this.#operate(() => {
+          this.#seatTimers.delete(seat)
+          this.#retarget([...this.#membership.slots].filter(other => other !== seat))
+          this.#nextGeneration()
+          this.#forgetPins()
+          this.#reconcile()
+        }),
+      this.resolved.sessionTimeoutMs,
+    )
+    unref(timer)
+    this.#seatTimers.set(seat, timer)
+  }
+  #clearSeatTimer(seat: Slot<MemoryEngine<R>>): void {
+    const timer = this.#seatTimers.get(seat)
+    if (timer !== undefined) this.clock.clearTimeout(timer)
+    this.#seatTimers.delete(seat)
+  }
+
+  // ── the target, and the way there (groups.md 2 to 5, 8) ──
+
+  /** Where no join can throw it, an assignor's failure is an event, and range does its work. */
+  #retarget(slots: readonly Slot<MemoryEngine<R>>[]): void {
+    const assign = (assignor: Assignor): void => this.#membership.retarget(slots, this.#counts(), assignor)
+    try {
+      assign(this.resolved.assignor)
+    } catch (error) {
+      this.report(error)
+      assign(rangeAssignor)
+    }
+  }
+
+  #nextGeneration(): void {
+    this.#membership.generation++
+    const { generation } = this.#membership
+    if (this.#hub.hears('rebalance'))
+      this.#events.push(() => this.#hub.emit('rebalance', { group: this.id, generation, moves: this.moves }))
+  }
+
+  /** Tells each member what it is to give up; then gives what is free to whom it is meant for. */
+  #reconcile(): void {
+    this.#reconciling = true
+    for (const engine of [...this.#consumers.keys()]) {
+      if (engine.holdings.size === 0 && engine.state !== 'member') continue
+      const wanted = new Set<MemorySource<R>>()
+      for (const source of engine.holdings)
+        if (this.#membership.targetOf(source)?.occupant !== engine) wanted.add(source)
+      engine.port.wanted(wanted)
+    }
+    this.#reconciling = false
+    this.#grantFree(this.#targeted())
+    this.changed()
+  }
+  *#targeted(): Generator<TopicPartition> {
+    for (const [where] of this.#membership.targets()) yield where
+  }
+
+  #grantFree(partitions: Iterable<TopicPartition>): void {
+    const grants = new Map<MemoryEngine<R>, MemorySource<R>[]>()
+    for (const where of partitions) {
+      const engine = this.#membership.targetOf(where)?.occupant
+      const log = this.#host.find(where.topic)?.partitions[where.partition]
+      if (engine === undefined || log === undefined || this.#membership.ownerOf(where) !== undefined) continue
+      this.#membership.own(where, engine)
+      const source = new MemorySource<R>(this, engine, log)
+      engine.holdings.add(source)
+      this.#pinLatest(source)
+      const granted = grants.get(engine)
+      if (granted === undefined) grants.set(engine, [source])
+      else granted.push(source)
+    }
+    for (const [engine, sources] of grants) engine.port.granted(sources)
+  }
+
+  #free(engine: MemoryEngine<R>): void {
+    for (const source of [...engine.holdings]) this.#freeOne(engine, source)
+  }
+  #freeOne(engine: MemoryEngine<R>, source: MemorySource<R>): void {
+    if (!engine.holdings.delete(source)) return
+    this.#membership.own(source, undefined)
+  }
+
+  complete(engine: MemoryEngine<R>): boolean {
+    return engine.state === 'member' && this.#slotOf(engine)?.target.length === engine.holdings.size
+  }
+
+  get members(): readonly { memberId: string; instanceId?: string; assignment: readonly TopicPartition[] }[] {
+    const leaving = [...this.#consumers.keys()].filter(engine => engine.state === 'closing')
+    const seated = [...this.#membership.slots].map(slot => {
+      const engine =
+        slot.occupant ?? leaving.find(({ instanceId }) => instanceId !== undefined && instanceId === slot.instanceId)
+      return { memberId: slot.memberId, instanceId: slot.instanceId, engine }
+    })
+    const others = leaving
+      .filter(engine => !seated.some(entry => entry.engine === engine))
+      .map(engine => ({ memberId: engine.memberId, instanceId: engine.instanceId, engine }))
+    return [...seated, ...others].map(({ memberId, instanceId, engine }) => ({
+      memberId,
+      ...(instanceId === undefined ? {} : { instanceId }),
+      assignment: engine === undefined ? [] : (this.#consumers.get(engine)?.assignment ?? []),
+    }))
+  }
+
+  get moves(): Moves {
+    const moves: Moves[number][] = []
+    for (const engine of this.#consumers.keys()) {
+      for (const source of engine.holdings) {
+        const slot = this.#membership.targetOf(source)
+        if (slot?.occupant === engine) continue
+        const { topic, partition } = source
+        moves.push({
+          topic,
+          partition,
+          from: engine.memberId,
+          to: slot?.memberId,
+          waitingFor: engine.port.waitingFor(source),
+        })
+      }
+    }
+    return moves
+  }
+
+  // ── offsets ──
+
+  commit(engine: MemoryEngine<R>, offsets: readonly NextOffset[]): unknown {
+    if (engine.state !== 'member' && engine.state !== 'closing') return this.#notMember(engine)
+    for (const { topic, partition } of offsets) {
+      if (this.#membership.ownerOf({ topic, partition }) === engine) continue
+      const { generation } = this
+      return this.exists(topic, partition)
+        ? new MillraceError('ILLEGAL_GENERATION', { group: this.id, generation, current: generation })
+        : new MillraceError('UNKNOWN_TOPIC_OR_PARTITION', { topic, partition })
+    }
+    this.#operate(() => {
+      for (const entry of offsets) {
+        this.#committed.set(entry, entry.nextOffset)
+        this.#pins.set(entry, undefined)
+      }
+      this.#told(engine.memberId, offsets)
+    })
+    return undefined
+  }
+  #notMember({ memberId, state, instanceId }: MemoryEngine<R>): MillraceError {
+    return state === 'fenced'
+      ? new MillraceError('FENCED_INSTANCE_ID', { group: this.id, instanceId: instanceId! })
+      : new MillraceError('UNKNOWN_MEMBER_ID', { group: this.id, memberId })
+  }
+  #told(memberId: string | undefined, offsets: readonly NextOffset[]): void {
+    if (this.#hub.hears('commit'))
+      this.#emit('commit', { group: this.id, memberId, offsets: offsets.map(entry => ({ ...entry })) })
+    this.changed()
+  }
+
+  committed(topic: R['topic'], partition: number): number | undefined {
+    if (!this.topics.includes(topic)) throw new MillraceError('UNKNOWN_TOPIC_OR_PARTITION', { topic })
+    if (this.#host.find(topic) !== undefined && !this.exists(topic, partition))
+      throw new MillraceError('UNKNOWN_TOPIC_OR_PARTITION', { topic, partition })
+    return this.#committed.get({ topic, partition })
+  }
+  committedAt(where: TopicPartition): number | undefined {
+    return this.#committed.get(where)
+  }
+  consumedTo(topic: string, partition: number): number {
+    return this.#committed.get({ topic, partition }) ?? 0
+  }
+
+  /** Rule 23: committed, else where autoOffsetReset starts. */
+  startOf(source: MemorySource<R>): number {
+    const { autoOffsetReset } = this.resolved
+    const committed = this.#committed.get(source)
+    if (committed !== undefined) return committed
+    const { topic, partition, log } = source
+    if (autoOffsetReset === 'none')
+      throw new MillraceError('NO_OFFSET_FOR_PARTITION', { group: this.id, topic, partition })
+    return autoOffsetReset === 'latest' ? (this.#pins.get(source) ?? log.endOffset) : log.startOffset
+  }
+  /** The same for one that nobody owns, or whose start is an error: what is there counts as unread. */
+  #nextOf(topic: InMemoryTopic<any, any>, partition: number): number {
+    const where = { topic: topic.name, partition }
+    const log = topic.partitions[partition]!
+    const latest = this.resolved.autoOffsetReset === 'latest'
+    return this.#committed.get(where) ?? (latest ? (this.#pins.get(where) ?? log.endOffset) : log.startOffset)
+  }
+  #pinLatest(source: MemorySource<R>): void {
+    if (this.resolved.autoOffsetReset !== 'latest') return
+    if (this.#committed.get(source) === undefined && this.#pins.get(source) === undefined)
+      this.#pins.set(source, source.log.endOffset)
+  }
+  #forgetPins(): void {
+    if (this.#consumers.size === 0 && this.#membership.slots.size === 0) this.#pins.clear()
+  }
+
+  lag(): number {
+    let lag = 0
+    for (const topic of this.#existing()) {
+      for (const { index, endOffset } of topic.partitions) lag += Math.max(0, endOffset - this.#nextOf(topic, index))
+    }
+    return lag
+  }
+
+  resetOffsets(to: StartFrom, where?: readonly TopicPartition[]): void {
+    this.#checkOpen()
+    if (where !== undefined) checkTopicPartitions('where', where)
+    const partitions =
+      where ??
+      this.#existing().flatMap(topic => topic.partitions.map(({ index }) => ({ topic: topic.name, partition: index })))
+    for (const entry of partitions) {
+      checkStart(to, entry)
+      if (!this.exists(entry.topic, entry.partition))
+        throw new MillraceError('UNKNOWN_TOPIC_OR_PARTITION', { topic: entry.topic, partition: entry.partition })
+    }
+    if (partitions.length === 0) checkStart(to, { topic: this.topics[0]!, partition: 0 })
+    this.#checkEmpty()
+    const offsets = partitions.map(({ topic, partition }) => {
+      const log = this.#host.find(topic)!.partitions[partition]!
+      let nextOffset: number
+      if (typeof to === 'number') nextOffset = to
+      else if (to === 'earliest') nextOffset = log.startOffset
+      else if (to === 'latest') nextOffset = log.endOffset
+      else nextOffset = log.offsetForTimestamp(to.timestamp) ?? log.endOffset
+      return { topic, partition, nextOffset }
+    })
+    this.#operate(() => {
+      for (const entry of offsets) {
+        this.#committed.set(entry, entry.nextOffset)
+        this.#pins.set(entry, undefined)
+      }
+      this.#told(undefined, offsets)
+    })
+  }
+
+  #checkEmpty(): void {
+    const members = this.members.length
+    if (members > 0) throw new MillraceError('NON_EMPTY_GROUP', { group: this.id, members })
+  }
+
+  delete(): void {
+    if (this.#state === 'deleted') return
+    this.#checkEmpty()
+    this.#state = 'deleted'
+    this.#committed.clear()
+    this.#pins.clear()
+    for (const topic of this.#existing()) topic.subscribers.delete(this)
+    this.#host.forget(this.id)
+    this.changed()
+  }
+
+  // ── topics come, grow and go (groups.md 59) ──
+
+  partitionsAdded(topic: InMemoryTopic<any, any>, from: number): void {
+    this.#topicsChanged(() => this.#startAtStart(topic, from))
+  }
+  topicCreated(topic: InMemoryTopic<any, any>): void {
+    topic.subscribers.add(this)
+    this.#topicsChanged(() => this.#startAtStart(topic, 0))
+  }
+  topicDeleted(topic: InMemoryTopic<any, any>): void {
+    topic.subscribers.delete(this)
+    this.#topicsChanged(() => {
+      const error = new MillraceError('UNKNOWN_TOPIC_OR_PARTITION', { topic: topic.name })
+      this.#committed.forget(topic.name)
+      this.#pins.forget(topic.name)
+      for (const engine of [...this.#consumers.keys()]) {
+        const sources = [...engine.holdings].filter(source => source.topic === topic.name)
+        for (const source of sources) this.#freeOne(engine, source)
+        if (sources.length > 0) engine.port.lost(sources, error)
+      }
+      this.#membership.forget(topic.name)
+    })
+  }
+
+  #topicsChanged(change: () => void): void {
+    this.#operate(() => {
+      change()
+      if (this.#membership.slots.size > 0) {
+        this.#retarget([...this.#membership.slots])
+        this.#nextGeneration()
+      }
+      this.#reconcile()
+    })
+  }
+
+  /** Rule 24: what comes while somebody is there to read it is read from its start, also under 'latest'. */
+  #startAtStart(topic: InMemoryTopic<any, any>, from: number): void {
+    if (this.#consumers.size === 0) return
+    for (const { index, startOffset } of topic.partitions.slice(from))
+      this.#pins.set({ topic: topic.name, partition: index }, startOffset)
+  }
+
+  // ── coming to rest (groups.md 56 to 58) ──
+
+  caughtUp(): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.#checkNotDeleted()
+      const ends = this.#existing().flatMap(topic =>
+        topic.partitions.map(({ index, endOffset }) => ({
+          topic,
+          where: { topic: topic.name, partition: index },
+          end: endOffset,
+        })),
+      )
+      this.#catchUps.push({ ends, resolve, reject })
+      this.#check()
+    })
+  }
+  #checkNotDeleted(): void {
+    if (this.#state === 'deleted') throw new MillraceError('CLOSED', { what: `Group ${this.id}` })
+  }
+
+  changed(): void {
+    if (this.#host.watched) this.#host.changed()
+    if (this.#catchUps.length === 0 || this.#checkDue) return
+    this.#checkDue = true
+    queueMicrotask(() => {
+      this.#checkDue = false
+      this.#check()
+    })
+  }
+
+  #check(): void {
+    this.#catchUps = this.#catchUps.filter(({ ends, resolve, reject }) => {
+      const open = ends.filter(
+        ({ topic, where, end }) => !topic.deleted && !this.#finished(topic, where.partition, end),
+      )
+      if (open.length === 0) resolve()
+      else if (!open.every(({ where }) => this.#read(where)))
+        reject(
+          new MillraceError('CLOSED', { what: `Group ${this.id} has records left and no member that reads them: it` }),
+        )
+      else return true
+      return false
+    })
+  }
+
+  /** All before `end` that still exists is finished, and committed where only that counts (groups.md 56). */
+  #finished(topic: InMemoryTopic<any, any>, partition: number, end: number): boolean {
+    const log = topic.partitions[partition]!
+    if (log.startOffset >= end) return true
+    const next = this.#nextOf(topic, partition)
+    if (this.resolved.commitMode === 'manualCommit' && next < end) return false
+    const owner = this.#membership.ownerOf({ topic: topic.name, partition })
+    return (owner === undefined ? next : (this.#returned(owner, log.index, topic.name) ?? next)) >= end
+  }
+  #returned(owner: MemoryEngine<R>, partition: number, topic: string): number | undefined {
+    for (const source of owner.holdings)
+      if (source.partition === partition && source.topic === topic) return owner.port.returned(source)
+    return undefined
+  }
+  /** A live member is to read it. */
+  #read(where: TopicPartition): boolean {
+    return this.#membership.targetOf(where)?.occupant !== undefined
+  }
+
+  /** Nothing more happens here by itself (groups.md 58). */
+  get settled(): boolean {
+    for (const engine of this.#consumers.keys()) if (!engine.port.idle) return false
+    const manual = this.clock.manual === true
+    for (const engine of this.#consumers.keys()) {
+      for (const source of engine.holdings) if (this.#membership.targetOf(source)?.occupant !== engine) return false
+    }
+    for (const [where, slot] of this.#membership.targets()) {
+      if (slot.occupant === undefined) continue
+      const topic = this.#host.find(where.topic)
+      if (topic === undefined) continue
+      if (this.#membership.ownerOf(where) !== slot.occupant) return false
+      if (this.#finished(topic, where.partition, topic.partitions[where.partition]!.endOffset)) continue
+      if (!(manual && this.#retrying(slot.occupant, where))) return false
+    }
+    return true
+  }
+  #retrying(owner: MemoryEngine<R>, { topic, partition }: TopicPartition): boolean {
+    for (const source of owner.holdings)
+      if (source.partition === partition && source.topic === topic) return owner.port.retrying(source)
+    return false
+  }
+
+  // ── events: after the state is consistent, in order ──
+
+  on<E extends keyof GroupEvents>(event: E, listener: (event: GroupEvents[E]) => void): () => void {
+    return this.#hub.on(event, listener)
+  }
+
+  reset(topic: string, partition: number, from: number, to: number): void {
+    this.#operate(() => this.#emit('reset', { group: this.id, topic, partition, from, to }))
+  }
+
+  report(error: unknown): void {
+    this.#operate(() =>
+      this.#events.push(() => {
+        if (this.#hub.hears('error')) this.#hub.emit('error', { group: this.id, error })
+        else throwApart(error)
+      }),
+    )
+  }
+
+  #emit<E extends keyof GroupEvents>(event: E, payload: GroupEvents[E]): void {
+    if (this.#hub.hears(event)) this.#events.push(() => this.#hub.emit(event, payload))
+  }
+
+  /** Events wait until the outermost operation is over; a listener may begin another. */
+  #operate(operation: () => void): void {
+    this.#operations++
+    try {
+      operation()
+    } finally {
+      if (--this.#operations === 0) this.#flush()
+    }
+  }
+  #flush(): void {
+    while (this.#events.length > 0) {
+      const events = this.#events
+      this.#events = []
+      this.#operations++
+      for (const tell of events) tell()
+      this.#operations--
+    }
+  }
+}
+
+function sameNames(one: readonly string[], other: readonly string[]): boolean {
+  return one.length === other.length && one.every(name => other.includes(name))
+}
+
+export type ConsumerGroup<R extends AnyRecord = ConsumerRecord> = PortableConsumerGroup<R>
+/** A group of its own, of topics that stand alone. */
+export const ConsumerGroup: {
+  new <V, K extends Key = string>(
+    id: string,
+    topics: MemoryTopic<V, K> | readonly MemoryTopic<V, K>[],
+    options?: GroupOptions & { clock?: Clock | undefined },
+  ): MemoryConsumerGroup<ConsumerRecord<V, K>>
+  new <T extends MemoryTopic<any, any>>(
+    id: string,
+    topics: readonly T[],
+    options?: GroupOptions & { clock?: Clock | undefined },
+  ): MemoryConsumerGroup<T extends MemoryTopic<infer V, infer K> ? ConsumerRecord<V, K> : never>
+} = class<R extends AnyRecord> extends InMemoryConsumerGroup<R> {
+  constructor(
+    id: string,
+    topics: MemoryTopic<any, any> | readonly MemoryTopic<any, any>[],
+    options: GroupOptions & { clock?: Clock | undefined } = {},
+  ) {
+    const list = (Array.isArray(topics) ? topics : [topics]) as readonly InMemoryTopic<any, any>[]
+    for (const topic of list)
+      if (!(topic instanceof InMemoryTopic)) refuse('topics', topic, 'a Topic in memory, or an array of such')
+    const resolved = resolveGroupOptions(options)
+    checkTopicNames(
+      'topics',
+      list.map(({ name }) => name),
+    )
+    const byName = new Map(list.map(topic => [topic.name, topic]))
+    if (byName.size < list.length) refuse('topics', list.map(({ name }) => name).join(), 'topics of different names')
+    super(id, [...byName.keys()], resolved, {
+      clock: options.clock ?? list[0]?.clock ?? systemClock,
+      find: name => {
+        const topic = byName.get(name)
+        return topic?.deleted ? undefined : topic
+      },
+      watched: false,
+      changed() {},
+      forget() {},
+    })
+  }
+} as never

@@ -1,0 +1,306 @@
+import { closesAtDispose } from './async-dispose.js'
+import { checkFunction, checkOptions, checkSignal, checkTopicPartitions, checkWhole } from './core/check.js'
+import { MillraceError } from './core/errors.js'
+import {
+  type AnyRecord,
+  checkOffset,
+  checkStart,
+  type NextOffset,
+  type StartFrom,
+  type TopicPartition,
+} from './core/record.js'
+import { type Engine, OUT_OF_RANGE } from './engine.js'
+import { closeTimeoutMs, Member } from './member.js'
+import type { CloseOptions, Consumer, Handler, JoinOptions, PollOptions, RunOptions } from './portable.js'
+import { Run } from './run.js'
+import type { Term } from './term.js'
+import { Wait } from './wait.js'
+
+/** Polls, iterates, runs, commits and seeks, over any engine: what Kafka's consumer does on its own side of the wire. */
+export class EngineConsumer<R extends AnyRecord> implements Consumer<R> {
+  /** Its part in the group; of the library, not of its users. */
+  readonly member: Member<R>
+  declare readonly [Symbol.asyncDispose]: () => Promise<void>
+  #loop: Loop<R> | undefined
+
+  constructor(engine: Engine<R>, options: JoinOptions<R>) {
+    this.member = new Member<R>(engine, options, this)
+  }
+
+  get memberId(): string | undefined {
+    return this.member.engine.memberId
+  }
+  get assignment(): readonly TopicPartition[] {
+    return this.member.assignment
+  }
+  get paused(): readonly TopicPartition[] {
+    return this.member.assignment.filter(({ topic, partition }) => this.member.term(topic, partition)?.paused)
+  }
+  get closed(): boolean {
+    return this.member.closing
+  }
+
+  ready(): Promise<void> {
+    return this.member.ready()
+  }
+
+  // ── handing out ──
+
+  poll(options: PollOptions = {}): Promise<R[]> {
+    try {
+      checkOptions('poll options', options)
+      const { maxRecords = this.member.engine.options.maxPollRecords, timeoutMs, signal } = options
+      checkWhole('maxRecords', maxRecords, 1)
+      if (timeoutMs !== undefined && timeoutMs !== Number.POSITIVE_INFINITY) checkWhole('timeoutMs', timeoutMs, 0)
+      checkSignal(signal)
+      this.#checkFree()
+      signal?.throwIfAborted()
+      const take = (): R[] | undefined => this.#collect(maxRecords)
+      return this.#handOut(take, [], timeoutMs, signal)
+    } catch (error) {
+      return Promise.reject(error)
+    }
+  }
+
+  [Symbol.asyncIterator](): AsyncIterator<R, undefined> {
+    return new Loop(this)
+  }
+
+  /** A step of a loop. */
+  step(loop: Loop<R>): Promise<IteratorResult<R, undefined>> {
+    try {
+      if (this.#loop !== loop) {
+        this.#checkFree()
+        this.#loop = loop
+      } else if (this.member.activity !== undefined) throw this.#concurrent()
+      const step = this.#handOut(this.#takeStep, done)
+      // A rejection ends a for await without a call of return().
+      if (this.member.activity !== undefined) step.catch(() => this.leave(loop))
+      return step
+    } catch (error) {
+      this.leave(loop)
+      return Promise.reject(error)
+    }
+  }
+
+  /** The loop has ended: what was read ahead for it is dropped, the record in hand stays held (groups.md 42). */
+  leave(loop: Loop<R>): void {
+    if (this.#loop !== loop) return
+    this.#loop = undefined
+    if (this.member.activity instanceof Wait) this.member.activity.closing()
+    for (const term of this.member.terms) {
+      term.dropBuffer()
+      this.member.turns.add(term)
+    }
+  }
+
+  run(handler: Handler<R>, options: RunOptions<R> = {}): Promise<void> {
+    try {
+      checkFunction('handler', handler)
+      checkOptions('run options', options)
+      this.#checkFree()
+      this.member.comeBack()
+      return new Run(this.member, handler, options).done
+    } catch (error) {
+      return Promise.reject(error)
+    }
+  }
+
+  #checkFree(): void {
+    if (this.member.closing) throw this.member.closedError()
+    if (this.member.activity !== undefined || this.#loop !== undefined) throw this.#concurrent()
+  }
+  #concurrent(): MillraceError {
+    const { group, memberId = '(not joined yet)' } = this.member.engine
+    return new MillraceError('CONCURRENT_POLL', { group, memberId })
+  }
+
+  /** Comes back, then hands out what there is, or waits for it (groups.md 36). */
+  #handOut<T>(take: () => T | undefined, nothing: T, timeoutMs?: number, signal?: AbortSignal): Promise<T> {
+    const { member } = this
+    member.comeBack()
+    if (!member.blocked) {
+      const found = take()
+      if (found !== undefined) {
+        member.goOff(false)
+        return Promise.resolve(found)
+      }
+      if (timeoutMs === 0) {
+        member.goOff(false)
+        return Promise.resolve(nothing)
+      }
+    }
+    return new Wait(member, take, nothing, timeoutMs, signal).found
+  }
+
+  /** A batch, from any number of partitions; they take turns (groups.md 38). Undefined if there is nothing. */
+  #collect(maxRecords: number): R[] | undefined {
+    const { member } = this
+    const batch: R[] = []
+    try {
+      member.resolvePositions()
+      while (batch.length < maxRecords) {
+        const term = member.turns.current()
+        if (term === undefined) break
+        const found = term.readInto(batch, Math.min(maxRecords - batch.length, term.turnLeft))
+        if (found === true) {
+          member.handOut(term)
+          member.turns.took(term)
+        } else this.#nothingIn(term, found)
+      }
+    } catch (error) {
+      // What was collected is handed out; the next poll comes upon the error again.
+      if (batch.length === 0) throw error
+    }
+    if (batch.length === 0) return undefined
+    member.handsByPoll = true
+    return batch
+  }
+
+  readonly #takeStep = (): IteratorResult<R, undefined> | undefined => {
+    const value = this.#takeOne()
+    return value === undefined ? undefined : { value, done: false }
+  }
+
+  #takeOne(): R | undefined {
+    const { member } = this
+    member.resolvePositions()
+    for (let term = member.turns.current(); term !== undefined; term = member.turns.current()) {
+      const found = term.fill(Math.min(member.engine.options.maxPollRecords, term.turnLeft))
+      if (found === true) {
+        const record = term.take()
+        term.position = record.offset + 1
+        member.handOut(term)
+        member.handsByPoll = false
+        member.turns.took(term)
+        return record
+      }
+      this.#nothingIn(term, found)
+    }
+    return undefined
+  }
+
+  #nothingIn(term: Term<R>, found: false | typeof OUT_OF_RANGE): void {
+    if (found === OUT_OF_RANGE) this.member.outOfRange(term)
+    else this.member.drained(term)
+  }
+
+  // ── commits and positions ──
+
+  commit(...args: [what?: R | readonly R[] | readonly NextOffset[]]): Promise<void> {
+    const { member } = this
+    if (args.length === 0) return member.commitAll(member.activity instanceof Run)
+    try {
+      return member.commit(nextOffsets(args[0]))
+    } catch (error) {
+      return Promise.reject(error)
+    }
+  }
+
+  position(topic: R['topic'], partition: number): number | undefined {
+    this.#checkOpen()
+    return this.member.term(topic, partition)?.position
+  }
+
+  seek(topic: R['topic'], partition: number, to: StartFrom): void {
+    this.#checkOpen()
+    const term = this.#owned({ topic, partition })
+    checkStart(to, term)
+    term.seek(to)
+    this.member.retarget(term)
+  }
+
+  pause(partitions: readonly TopicPartition[] = this.assignment): void {
+    this.#checkOpen()
+    checkTopicPartitions('partitions', partitions)
+    for (const term of partitions.map(entry => this.#owned(entry))) term.paused = true
+  }
+
+  resume(partitions: readonly TopicPartition[] = this.assignment): void {
+    this.#checkOpen()
+    checkTopicPartitions('partitions', partitions)
+    for (const term of partitions.map(entry => this.#owned(entry))) {
+      term.paused = false
+      this.member.turns.add(term)
+    }
+    this.member.wake()
+  }
+
+  #checkOpen(): void {
+    if (this.member.gone) throw this.member.closedError()
+  }
+  #owned({ topic, partition }: TopicPartition): Term<R> {
+    const term = this.member.term(topic, partition)
+    if (term === undefined) throw new MillraceError('NOT_ASSIGNED', { topic, partition })
+    return term
+  }
+
+  // ── the end ──
+
+  close(options: CloseOptions = {}): Promise<void> {
+    try {
+      return this.member.close(timeoutOf(options))
+    } catch (error) {
+      return Promise.reject(error)
+    }
+  }
+}
+closesAtDispose(EngineConsumer)
+
+export function timeoutOf(options: CloseOptions): number {
+  checkOptions('close options', options)
+  const { timeoutMs = closeTimeoutMs } = options
+  checkWhole('timeoutMs', timeoutMs, 0)
+  return timeoutMs
+}
+
+const done: IteratorReturnResult<undefined> = { value: undefined, done: true }
+
+/** A `for await` over a consumer. One record for each step: a step finishes the record before it. */
+class Loop<R extends AnyRecord> implements AsyncIterator<R, undefined> {
+  readonly #consumer: EngineConsumer<R>
+  #begun = false
+  #over = false
+
+  constructor(consumer: EngineConsumer<R>) {
+    this.#consumer = consumer
+  }
+
+  next(): Promise<IteratorResult<R, undefined>> {
+    // An ordinary shutdown throws out of no loop; one that begins afterwards is told.
+    if (this.#over || (this.#begun && this.#consumer.closed)) return this.return()
+    this.#begun = true
+    return this.#consumer.step(this)
+  }
+
+  return(): Promise<IteratorResult<R, undefined>> {
+    this.#over = true
+    this.#consumer.leave(this)
+    return Promise.resolve(done)
+  }
+}
+
+/** What commit() was given as offsets, the last entry of a partition winning, of its records the furthest. */
+function nextOffsets(what: AnyRecord | readonly AnyRecord[] | readonly NextOffset[] | undefined): NextOffset[] {
+  const list: readonly unknown[] = Array.isArray(what) ? what : [what]
+  const found = new Map<string, NextOffset>()
+  for (const entry of list) {
+    const { topic, partition, offset, nextOffset } = (entry ?? {}) as Partial<AnyRecord & NextOffset>
+    if (
+      typeof topic !== 'string' ||
+      typeof partition !== 'number' ||
+      (offset === undefined && nextOffset === undefined)
+    )
+      throw new TypeError(
+        `commit() takes a record, records, or { topic, partition, nextOffset }s; got ${String(entry)}`,
+      )
+    const where = { topic, partition }
+    checkOffset((nextOffset ?? offset) as number, where)
+    const next = nextOffset ?? offset! + 1
+    const key = `${topic}-${partition}`
+    const before = found.get(key)
+    if (before === undefined || nextOffset !== undefined || before.nextOffset < next)
+      found.set(key, { ...where, nextOffset: next })
+  }
+  return [...found.values()]
+}

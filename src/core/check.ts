@@ -1,0 +1,45 @@
+// What callers hand in, checked at the boundary before anything has changed: each check names the option and shows the value.
+import { MillraceError, show } from './errors.js'
+import type { TopicPartition } from './record.js'
+
+export function refuse(option: string, value: unknown, expected: string): never {
+  throw new MillraceError('INVALID_CONFIG', { option, value, expected })
+}
+
+/** A whole number of at least `least` that a double holds exactly. */
+export function checkWhole(option: string, value: unknown, least: number): void {
+  if (!Number.isSafeInteger(value) || (value as number) < least)
+    refuse(option, value, `a whole number of at least ${least}`)
+}
+
+export function checkOneOf(option: string, value: unknown, allowed: readonly unknown[]): void {
+  if (!allowed.includes(value)) refuse(option, value, `one of ${allowed.map(show).join(', ')}`)
+}
+
+export function checkFunction(option: string, value: unknown): void {
+  if (typeof value !== 'function') refuse(option, value, 'a function')
+}
+
+export function checkText(option: string, value: unknown): void {
+  if (typeof value !== 'string' || value === '') refuse(option, value, 'a text that is not empty')
+}
+
+/** An options object, or nothing; so that `poll(5_000)` is told, not ignored. */
+export function checkOptions(option: string, value: unknown): void {
+  if (value !== undefined && (typeof value !== 'object' || value === null || Array.isArray(value)))
+    refuse(option, value, 'an object of options')
+}
+
+export function checkSignal(signal: unknown): void {
+  if (signal !== undefined && typeof (signal as AbortSignal | null)?.addEventListener !== 'function')
+    refuse('signal', signal, 'an AbortSignal')
+}
+
+export function checkTopicPartitions(option: string, list: unknown): asserts list is readonly TopicPartition[] {
+  if (!Array.isArray(list)) refuse(option, list, 'an array of { topic, partition }')
+  for (const entry of list as unknown[]) {
+    const { topic, partition } = (entry ?? {}) as Partial<TopicPartition>
+    if (typeof topic !== 'string' || !Number.isInteger(partition))
+      refuse(option, entry, 'an array of { topic, partition }')
+  }
+}

@@ -1,0 +1,127 @@
+import { type AnyRecord, type Key, keyId } from './record.js'
+
+/** A record of a partition on its way through run(). */
+export interface Entry<R extends AnyRecord, Owner> {
+  readonly record: R
+  /** From here on it was the first record of the log when it was taken. */
+  readonly reach: number
+  readonly window: Window<R, Owner>
+  /** Calls of the handler so far. */
+  attempts: number
+  /** 'queued': not begun, or back for another attempt; 'waiting': for the time of its next attempt. */
+  state: 'queued' | 'working' | 'waiting' | 'over'
+  /** Nothing before or at it holds a commit back on its account: succeeded, dead-lettered, or committed by its handler. */
+  finished: boolean
+  /** Why it can't be handed to a handler: it could not be decoded. */
+  readonly failure: unknown
+}
+
+/**
+ * The records of one partition from the first unfinished one on, in order: which may start, and how far all is finished.
+ * Records of equal keys start one after the other, in order; the keyless count as one key. Without keys, all do.
+ */
+export class Window<R extends AnyRecord, Owner> {
+  /** Whose partition it is. */
+  readonly owner: Owner
+  readonly #keyed: boolean
+  /** In the order of their offsets; those before `#head` are over. */
+  #entries: Entry<R, Owner>[] = []
+  #head = 0
+  #end = 0
+  /** The entries of a key that is at work, the one at work first. */
+  readonly #lanes = new Map<string | undefined, Entry<R, Owner>[]>()
+  #startable: Entry<R, Owner>[] = []
+  /** A seek, or the end of the term, has taken the partition elsewhere: what is still at work counts for nothing. */
+  detached = false
+
+  constructor(keyed: boolean, owner: Owner) {
+    this.#keyed = keyed
+    this.owner = owner
+  }
+
+  get size(): number {
+    return this.#entries.length - this.#head
+  }
+
+  /** `failure`: why it can't be handed to a handler. */
+  add(record: R, reach: number, failure?: unknown): void {
+    const entry: Entry<R, Owner> = {
+      record,
+      reach,
+      window: this,
+      attempts: 0,
+      state: 'queued',
+      finished: false,
+      failure,
+    }
+    this.#end = record.offset + 1
+    this.#entries.push(entry)
+    const lane = this.#lanes.get(this.#laneOf(record.key))
+    if (lane === undefined) {
+      this.#lanes.set(this.#laneOf(record.key), [entry])
+      this.#startable.push(entry)
+    } else lane.push(entry)
+  }
+
+  #laneOf(key: Key | null): string | undefined {
+    return this.#keyed && key !== null ? keyId(key) : undefined
+  }
+
+  /** The next that may start, in order. */
+  next(): Entry<R, Owner> | undefined {
+    return this.#startable.shift()
+  }
+  /** Whether next() would find one. */
+  get ready(): boolean {
+    return this.#startable.length > 0
+  }
+
+  /** An entry that waited, or was at work, may start again, before those behind it. */
+  again(entry: Entry<R, Owner>): void {
+    entry.state = 'queued'
+    this.#mayStart(entry)
+  }
+
+  #mayStart(entry: Entry<R, Owner>): void {
+    const later = this.#startable.findIndex(other => other.record.offset > entry.record.offset)
+    this.#startable.splice(later < 0 ? this.#startable.length : later, 0, entry)
+  }
+
+  /** The entry is over: its key goes on. */
+  over(entry: Entry<R, Owner>): void {
+    entry.state = 'over'
+    const key = this.#laneOf(entry.record.key)
+    const lane = this.#lanes.get(key)!
+    lane.shift()
+    if (lane.length === 0) this.#lanes.delete(key)
+    else this.#mayStart(lane[0]!)
+    while (this.#head < this.#entries.length && this.#entries[this.#head]!.state === 'over') this.#head++
+    // Amortized: what is over is let go of when it is half of the list.
+    if (this.#head * 2 >= this.#entries.length) {
+      this.#entries = this.#entries.slice(this.#head)
+      this.#head = 0
+    }
+  }
+
+  /** The next offset to commit: past all that is finished before the first unfinished record. */
+  get nextOffset(): number {
+    return this.firstUnfinished ?? this.#end
+  }
+
+  /** The offset of the first unfinished record; undefined if all that was taken is finished. */
+  get firstUnfinished(): number | undefined {
+    for (let i = this.#head; i < this.#entries.length; i++) {
+      if (!this.#entries[i]!.finished) return this.#entries[i]!.record.offset
+    }
+    return undefined
+  }
+
+  /** Whether a record waits for its next attempt. */
+  get waiting(): boolean {
+    return this.#entries.some(entry => entry.state === 'waiting')
+  }
+
+  detach(): void {
+    this.detached = true
+  }
+}

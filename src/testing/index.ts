@@ -1,0 +1,5 @@
+export { assignorContract } from './assignor-contract.js'
+export { crash, expel } from './crash.js'
+export { ManualClock } from './manual-clock.js'
+export { partitionerContract } from './partitioner-contract.js'
+export type { Runner } from './runner.js'

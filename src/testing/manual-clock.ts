@@ -1,0 +1,134 @@
+import { type Clock, MillraceError } from '../index.js'
+import { nextTurn } from './turns.js'
+
+interface Timer {
+  readonly due: number
+  readonly fn: () => void
+}
+
+const dayMs = 86_400_000
+/** Turns of the event loop in which nothing moves before advanceUntil() says that nothing will. */
+const idleTurns = 64
+
+/** A clock that stands still until it is told to move. */
+export class ManualClock implements Clock {
+  readonly manual = true as const
+  #now: number
+  /** In the order of their making, which is that of the handles. */
+  readonly #timers = new Map<number, Timer>()
+  #made = 0
+
+  /** @default 0 */
+  constructor(startMs: number = 0) {
+    checkTime('startMs', startMs)
+    this.#now = startMs
+  }
+
+  /** How many timers wait. */
+  get timers(): number {
+    return this.#timers.size
+  }
+
+  now(): number {
+    return this.#now
+  }
+
+  setTimeout(fn: () => void, ms: number): unknown {
+    const handle = ++this.#made
+    this.#timers.set(handle, { due: this.#now + Math.max(0, ms), fn })
+    return handle
+  }
+
+  clearTimeout(handle: unknown): void {
+    this.#timers.delete(handle as number)
+  }
+
+  /**
+   * Due timers fire by time, then by age, each at its own instant; all that one starts, promises included, is over before
+   * the next. INVALID_CONFIG for a negative, fractional or non-finite time.
+   */
+  advance(ms: number): Promise<void> {
+    try {
+      checkTime('ms', ms)
+    } catch (error) {
+      return Promise.reject(error)
+    }
+    return this.advanceTo(this.#now + ms)
+  }
+
+  async advanceTo(timestamp: number): Promise<void> {
+    checkTime('timestamp', timestamp)
+    if (timestamp < this.#now)
+      throw new MillraceError('INVALID_CONFIG', {
+        option: 'timestamp',
+        value: timestamp,
+        expected: `a time that is not before now, ${this.#now}`,
+      })
+    await nextTurn()
+    for (let handle = this.#first(timestamp); handle !== undefined; handle = this.#first(timestamp)) {
+      this.#fire(handle)
+      await nextTurn()
+    }
+    this.#now = Math.max(this.#now, timestamp)
+    await nextTurn()
+  }
+
+  /**
+   * From timer to timer until the promise settles, and gives its outcome. Rejects with REQUEST_TIMED_OUT when that would
+   * take longer than limitMs, or no timer is left and nothing moves any more: a test never hangs here.
+   *
+   * @default limitMs 86_400_000
+   */
+  async advanceUntil<T>(promise: PromiseLike<T>, options: { limitMs?: number | undefined } = {}): Promise<T> {
+    const { limitMs = dayMs } = options
+    checkTime('limitMs', limitMs)
+    const limit = this.#now + limitMs
+    let settled = false
+    const outcome = Promise.resolve(promise).finally(() => {
+      settled = true
+    })
+    outcome.catch(() => {})
+    for (let idle = 0; ; ) {
+      await nextTurn()
+      if (settled) return outcome
+      const handle = this.#first(limit)
+      if (handle !== undefined) {
+        this.#fire(handle)
+        idle = 0
+      } else if (++idle > idleTurns) break
+    }
+    const waiting = this.timers === 0 ? 'no timer is left, and nothing moves' : `${this.timers} timers wait beyond it`
+    throw new MillraceError('REQUEST_TIMED_OUT', {
+      what: `A promise awaited by advanceUntil() (${waiting})`,
+      timeoutMs: limitMs,
+    })
+  }
+
+  /** The timer that is due first, of those until a time. */
+  #first(until: number): number | undefined {
+    let first: number | undefined
+    let due = Number.POSITIVE_INFINITY
+    for (const [handle, timer] of this.#timers) {
+      if (timer.due > until || timer.due >= due) continue
+      first = handle
+      due = timer.due
+    }
+    return first
+  }
+
+  #fire(handle: number): void {
+    const { due, fn } = this.#timers.get(handle)!
+    this.#timers.delete(handle)
+    this.#now = Math.max(this.#now, due)
+    fn()
+  }
+}
+
+function checkTime(option: string, value: number): void {
+  if (!Number.isSafeInteger(value) || value < 0)
+    throw new MillraceError('INVALID_CONFIG', {
+      option,
+      value,
+      expected: 'a whole number of milliseconds of at least 0',
+    })
+}

@@ -15,7 +15,7 @@ import {
   type StartFrom,
   type TopicPartition,
 } from './core/record.js'
-import type { Engine, ResolvedGroupOptions } from './engine.js'
+import type { Engine, MemberPort, ResolvedGroupOptions } from './engine.js'
 import { EventHub, throwApart } from './events.js'
 import { checkJoinOptions, checkTopicNames, resolveGroupOptions } from './group-options.js'
 import { type Coordinator, MemoryEngine, MemorySource } from './memory-engine.js'
@@ -165,8 +165,9 @@ export class InMemoryConsumerGroup<R extends AnyRecord>
     const memberId = options.memberId ?? this.#nextMemberId()
     const topics = options.topics === undefined ? this.topics : [...new Set(options.topics)]
     const engine = new MemoryEngine<R>(this, { memberId, instanceId: options.instanceId, topics })
-    const consumer = new InMemoryConsumer(this.connect(engine), options)
-    engine.port ??= consumer.member
+    const connected = this.connect(engine)
+    const consumer = new InMemoryConsumer(connected, options)
+    connected.port = consumer.member
     this.#consumers.set(engine, consumer)
     try {
       consumer.member.join()
@@ -179,7 +180,7 @@ export class InMemoryConsumerGroup<R extends AnyRecord>
   }
 
   /** Where something may be put between a consumer and its group. */
-  protected connect(engine: MemoryEngine<R>): Engine<R> {
+  protected connect(engine: MemoryEngine<R>): Engine<R> & { port: MemberPort<R> } {
     return engine
   }
 

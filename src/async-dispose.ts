@@ -2,15 +2,16 @@
  * What `await using` calls. Hosts without the symbol (Node's VM contexts, older browsers) get one of their own, which
  * their transpilers look for too.
  */
-const asyncDispose: symbol = Symbol.asyncDispose ?? Symbol.for('Symbol.asyncDispose')
-
-/** Makes `await using` close what such a class makes. */
-export function closesAtDispose(owner: { readonly prototype: { close(): Promise<void> } }): void {
-  Object.defineProperty(owner.prototype, asyncDispose, {
-    value(this: { close(): Promise<void> }) {
+function closingClass(): abstract new () => AsyncDisposable {
+  const asyncDispose = Symbol.asyncDispose ?? Symbol.for('Symbol.asyncDispose')
+  abstract class Closing {
+    abstract close(): Promise<void>
+    [asyncDispose](): Promise<void> {
       return this.close()
-    },
-    configurable: true,
-    writable: true,
-  })
+    }
+  }
+  return Closing as unknown as abstract new () => AsyncDisposable
 }
+
+/** Whose instances `await using` closes. Marked as pure, so that a bundle that makes none has none. */
+export const Closing: abstract new () => AsyncDisposable = /* @__PURE__ */ closingClass()

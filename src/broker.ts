@@ -1,4 +1,4 @@
-import { closesAtDispose } from './async-dispose.js'
+import { Closing } from './async-dispose.js'
 import { type Clock, systemClock } from './clock.js'
 import { timeoutOf } from './consumer.js'
 import { type GroupHost, InMemoryConsumerGroup, type MemoryConsumerGroup } from './consumer-group.js'
@@ -38,9 +38,9 @@ export interface MemoryBroker<Topics extends object = Record<string, unknown>, K
 }
 
 export class InMemoryBroker<Topics extends object, K extends Key = string>
+  extends Closing
   implements MemoryBroker<Topics, K>, GroupHost
 {
-  declare readonly [Symbol.asyncDispose]: () => Promise<void>
   readonly clock: Clock
   readonly #autoCreateTopics: boolean
   readonly #defaultPartitions: number
@@ -51,6 +51,7 @@ export class InMemoryBroker<Topics extends object, K extends Key = string>
   #closed: Promise<void> | undefined
 
   constructor(options: BrokerOptions<Topics> = {}) {
+    super()
     checkOptions('broker options', options)
     const { topics, clock = systemClock, autoCreateTopics = false, defaultPartitions = 1 } = options
     checkClock(clock)
@@ -187,7 +188,6 @@ export class InMemoryBroker<Topics extends object, K extends Key = string>
     if (errors.length > 1) throw new AggregateError(errors, `${errors.length} consumers failed while the broker closed`)
   }
 }
-closesAtDispose(InMemoryBroker)
 
 function checkClock(clock: unknown): void {
   const { now, setTimeout, clearTimeout } = (clock ?? {}) as Partial<Clock>

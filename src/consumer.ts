@@ -1,4 +1,4 @@
-import { closesAtDispose } from './async-dispose.js'
+import { Closing } from './async-dispose.js'
 import { checkFunction, checkOptions, checkSignal, checkTopicPartitions, checkWhole } from './core/check.js'
 import { MillraceError } from './core/errors.js'
 import {
@@ -17,13 +17,13 @@ import type { Term } from './term.js'
 import { Wait } from './wait.js'
 
 /** Polls, iterates, runs, commits and seeks, over any engine: what Kafka's consumer does on its own side of the wire. */
-export class EngineConsumer<R extends AnyRecord> implements Consumer<R> {
+export class EngineConsumer<R extends AnyRecord> extends Closing implements Consumer<R> {
   /** Its part in the group; of the library, not of its users. */
   readonly member: Member<R>
-  declare readonly [Symbol.asyncDispose]: () => Promise<void>
   #loop: Loop<R> | undefined
 
   constructor(engine: Engine<R>, options: JoinOptions<R>) {
+    super()
     this.member = new Member<R>(engine, options, this)
   }
 
@@ -245,7 +245,6 @@ export class EngineConsumer<R extends AnyRecord> implements Consumer<R> {
     }
   }
 }
-closesAtDispose(EngineConsumer)
 
 export function timeoutOf(options: CloseOptions): number {
   checkOptions('close options', options)

@@ -11,6 +11,7 @@ export class AutoCommit<R extends AnyRecord> {
   readonly #engine: Engine<R>
   readonly #terms: () => Iterable<Term<R>>
   readonly #parked: () => boolean
+  readonly #commit: (offsets: readonly NextOffset[], then: () => void) => void
   readonly #enabled: boolean
   readonly #intervalMs: number
   #dueAt: number
@@ -18,8 +19,14 @@ export class AutoCommit<R extends AnyRecord> {
   /** Something has moved since it was last found that nothing differs from what is committed. */
   moved = false
 
-  constructor(engine: Engine<R>, terms: () => Iterable<Term<R>>, parked: () => boolean) {
+  constructor(
+    engine: Engine<R>,
+    terms: () => Iterable<Term<R>>,
+    parked: () => boolean,
+    commit: (offsets: readonly NextOffset[], then: () => void) => void,
+  ) {
     this.#engine = engine
+    this.#commit = commit
     this.#terms = terms
     this.#parked = parked
     this.#enabled = engine.options.commitMode === 'autoCommit'
@@ -55,7 +62,7 @@ export class AutoCommit<R extends AnyRecord> {
     this.#dueAt = this.#engine.clock.now() + this.#intervalMs
     const offsets = this.#outstanding()
     if (offsets.length === 0) return then()
-    this.#engine.commit(offsets, () => then())
+    this.#commit(offsets, then)
   }
 
   #outstanding(): NextOffset[] {

@@ -6,6 +6,7 @@ import { checkOneOf, checkOptions, checkText, checkWhole, refuse } from './core/
 import { MillraceError } from './core/errors.js'
 import type { ConsumerRecord, Key } from './core/record.js'
 import { checkSameOptions, checkTopicNames, resolveGroupOptions } from './group-options.js'
+import { checkInterceptors, compose, type Interceptor } from './interceptor.js'
 import type {
   BrokerOptions,
   CloseOptions,
@@ -42,6 +43,7 @@ export class InMemoryBroker<Topics extends object, K extends Key = string>
   implements MemoryBroker<Topics, K>, GroupHost
 {
   readonly clock: Clock
+  readonly interceptor: Interceptor
   readonly #autoCreateTopics: boolean
   readonly #defaultPartitions: number
   readonly #topics = new Map<string, InMemoryTopic<any, K>>()
@@ -53,12 +55,14 @@ export class InMemoryBroker<Topics extends object, K extends Key = string>
   constructor(options: BrokerOptions<Topics> = {}) {
     super()
     checkOptions('broker options', options)
-    const { topics, clock = systemClock, autoCreateTopics = false, defaultPartitions = 1 } = options
+    const { topics, clock = systemClock, autoCreateTopics = false, defaultPartitions = 1, interceptors = [] } = options
     checkClock(clock)
     checkOneOf('autoCreateTopics', autoCreateTopics, [true, false])
     checkWhole('defaultPartitions', defaultPartitions, 1)
     checkOptions('topics', topics)
+    checkInterceptors(interceptors)
     this.clock = clock
+    this.interceptor = compose(interceptors)
     this.#autoCreateTopics = autoCreateTopics
     this.#defaultPartitions = defaultPartitions
     for (const [name, topicOptions] of Object.entries(topics ?? {}))
@@ -83,6 +87,7 @@ export class InMemoryBroker<Topics extends object, K extends Key = string>
       ...options,
       partitions: options.partitions ?? this.#defaultPartitions,
       clock: this.clock,
+      publish: this.interceptor.publish,
     })
     this.#topics.set(name, topic)
     for (const group of this.#groups.values()) if (group.topics.includes(name)) group.topicCreated(topic)

@@ -18,6 +18,7 @@ import {
 import type { Engine, MemberPort, ResolvedGroupOptions } from './engine.js'
 import { EventHub, throwApart } from './events.js'
 import { checkJoinOptions, checkTopicNames, resolveGroupOptions } from './group-options.js'
+import type { Interceptor } from './interceptor.js'
 import { type Coordinator, MemoryEngine, MemorySource } from './memory-engine.js'
 import type { Consumer, GroupOptions, JoinOptions, ConsumerGroup as PortableConsumerGroup } from './portable.js'
 import { InMemoryTopic, type MemoryTopic, type TopicSubscriber } from './topic.js'
@@ -73,6 +74,7 @@ export interface MemoryConsumer<R extends AnyRecord = ConsumerRecord> extends Co
 /** What a group needs of whoever made it: a broker, or the few topics it was given. */
 export interface GroupHost {
   readonly clock: Clock
+  readonly interceptor: Interceptor
   find(topic: string): InMemoryTopic<any, any> | undefined
   /** Somebody waits for everything to come to rest. */
   readonly watched: boolean
@@ -141,6 +143,9 @@ export class InMemoryConsumerGroup<R extends AnyRecord>
 
   get clock(): Clock {
     return this.#host.clock
+  }
+  get interceptor(): Interceptor {
+    return this.#host.interceptor
   }
   get generation(): number {
     return this.#membership.generation
@@ -775,6 +780,7 @@ export const ConsumerGroup: {
     if (byName.size < list.length) refuse('topics', list.map(({ name }) => name).join(), 'topics of different names')
     super(id, [...byName.keys()], resolved, {
       clock: options.clock ?? list[0]?.clock ?? systemClock,
+      interceptor: {},
       find: name => {
         const topic = byName.get(name)
         return topic?.deleted ? undefined : topic

@@ -119,6 +119,7 @@ export class EngineConsumer<R extends AnyRecord> extends Closing implements Cons
   #handOut<T>(take: () => T | undefined, nothing: T, timeoutMs?: number, signal?: AbortSignal): Promise<T> {
     const { member } = this
     member.comeBack()
+    if (member.engine.interceptor.poll !== undefined) return this.#handOutThrough(take, nothing, timeoutMs, signal)
     if (!member.blocked) {
       const found = take()
       if (found !== undefined) {
@@ -131,6 +132,33 @@ export class EngineConsumer<R extends AnyRecord> extends Closing implements Cons
       }
     }
     return new Wait(member, take, nothing, timeoutMs, signal).found
+  }
+
+  /** The same through an interceptor. What ends the wait before it has let it go on, ends it at once. */
+  #handOutThrough<T>(take: () => T | undefined, nothing: T, timeoutMs?: number, signal?: AbortSignal): Promise<T> {
+    const { engine } = this.member
+    const { group, memberId } = engine
+    const wait = new Wait(this.member, take, nothing, timeoutMs, signal, true)
+    return new Promise((resolve, reject) => {
+      let through = false
+      const proceed = (): Promise<T> => {
+        through = true
+        return wait.open()
+      }
+      wait.found.then(
+        found => through || resolve(found),
+        error => through || reject(error),
+      )
+      const failed = (error: unknown): void => {
+        reject(error)
+        wait.fail(error)
+      }
+      try {
+        Promise.resolve(engine.interceptor.poll!({ group, memberId }, proceed)).then(resolve, failed)
+      } catch (error) {
+        failed(error)
+      }
+    })
   }
 
   /** A batch, from any number of partitions; they take turns (groups.md 38). Undefined if there is nothing. */

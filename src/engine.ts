@@ -2,6 +2,7 @@
 // answer comes at once, inside the call that asked; on a cluster it comes later, by a call of the MemberPort.
 import type { Clock } from './clock.js'
 import type { AnyRecord, NextOffset, StartFrom, TopicPartition } from './core/record.js'
+import type { Interceptor } from './interceptor.js'
 import type { GroupOptions } from './portable.js'
 
 /** What `Source.read` answers for an offset before the start or beyond the end of the log. */
@@ -43,6 +44,7 @@ export interface Engine<R extends AnyRecord> {
   readonly topics: readonly string[]
   readonly clock: Clock
   readonly options: Readonly<ResolvedGroupOptions>
+  readonly interceptor: Interceptor
   readonly generation: number
   /** Whether the member owns all of its target. */
   readonly complete: boolean

@@ -2,8 +2,9 @@ import { AutoCommit } from './auto-commit.js'
 import { MillraceError } from './core/errors.js'
 import { type AnyRecord, checkOffset, type NextOffset, type TopicPartition } from './core/record.js'
 import type { Engine, MemberPort, Source } from './engine.js'
+import { type MemberOperation, type PartitionsOperation, thenAtOnce } from './interceptor.js'
 import { PollInterval } from './poll-interval.js'
-import type { Consumer, JoinOptions } from './portable.js'
+import type { Consumer, JoinOptions, MaybePromise } from './portable.js'
 import { Term } from './term.js'
 import { Turns } from './turns.js'
 
@@ -103,6 +104,13 @@ export class Member<R extends AnyRecord> implements MemberPort<R> {
       engine,
       () => this.#terms.values(),
       () => this.activity?.atWork === 0 && !this.callbackRuns,
+      (offsets, then) => {
+        try {
+          thenAtOnce(this.#commitThrough(offsets), then, then)
+        } catch {
+          then()
+        }
+      },
     )
   }
 
@@ -264,7 +272,19 @@ export class Member<R extends AnyRecord> implements MemberPort<R> {
     this.#unresolved = true
     this.#assignment = undefined
     this.#assignedIn = this.engine.generation
+    if (this.#listeners.onAssigned === undefined) this.#assignQuietly(sources)
     this.#changed()
+  }
+  #assignQuietly(sources: readonly Source<R>[]): void {
+    const terms = sources.map(source => this.#termOf(source)!)
+    for (const term of terms) term.assigning = true
+    this.#aroundNothing('assign', terms, () => {
+      for (const term of terms) {
+        term.assigning = false
+        if (!term.ended) this.turns.add(term)
+      }
+      this.wake()
+    })
   }
   readonly #more = (term: Term<R>): void => {
     this.turns.add(term)
@@ -282,11 +302,16 @@ export class Member<R extends AnyRecord> implements MemberPort<R> {
   }
 
   lost(sources: readonly Source<R>[], error: unknown): void {
-    for (const source of sources) {
-      const term = this.#termOf(source)
-      if (term !== undefined) this.#lose(term, error)
-    }
+    this.#loseAll(
+      sources.flatMap(source => this.#termOf(source) ?? []),
+      error,
+    )
     this.#changed()
+  }
+  #loseAll(terms: readonly Term<R>[], error: unknown): void {
+    const { onLost, onRevoked } = this.#listeners
+    const told = terms.filter(term => this.#lose(term, error))
+    if ((onLost ?? onRevoked) === undefined) this.#aroundNothing('lose', told, () => {})
   }
 
   out(phase: 'expelled' | 'fenced', error: unknown): void {
@@ -297,7 +322,7 @@ export class Member<R extends AnyRecord> implements MemberPort<R> {
   #goOut(phase: 'expelled' | 'fenced', error: unknown): void {
     this.#phase = phase
     this.#out = error
-    for (const term of [...this.#terms.values()]) this.#lose(term, error)
+    this.#loseAll([...this.#terms.values()], error)
     this.#interval.stop()
     this.autoCommit.stop()
     this.#rejectReady(error)
@@ -412,7 +437,8 @@ export class Member<R extends AnyRecord> implements MemberPort<R> {
   }
   #commitAndRelease(terms: readonly Term<R>[]): void {
     for (const term of terms) term.leaving = true
-    this.autoCommit.commitThen(() => this.#release(terms))
+    const told = terms.filter(term => term.announced)
+    this.autoCommit.commitThen(() => this.#aroundNothing('revoke', told, () => this.#release(terms)))
   }
   #release(terms: readonly Term<R>[]): void {
     const living = terms.filter(term => !term.ended)
@@ -424,11 +450,12 @@ export class Member<R extends AnyRecord> implements MemberPort<R> {
   }
 
   /** The term is over without its owner having been asked. Rule 19: what onRevoked has been told is not named again. */
-  #lose(term: Term<R>, error: unknown): void {
+  #lose(term: Term<R>, error: unknown): boolean {
     const { onLost, onRevoked } = this.#listeners
-    if (term.announced && !term.leaving && (onLost ?? onRevoked) !== undefined)
-      this.#lost.push({ topic: term.topic, partition: term.partition })
+    const told = term.announced && !term.leaving
+    if (told && (onLost ?? onRevoked) !== undefined) this.#lost.push({ topic: term.topic, partition: term.partition })
     this.#endTerm(term, error)
+    return told
   }
   #endTerm(term: Term<R>, reason: unknown): void {
     this.#terms.delete(`${term.topic}-${term.partition}`)
@@ -465,7 +492,7 @@ export class Member<R extends AnyRecord> implements MemberPort<R> {
     this.#interval.arm()
     if (kind === 'revoked') this.autoCommit.commitThen(() => this.#callRevoked())
     else if (kind === 'assigned') this.#callAssigned()
-    else this.#call(this.#listeners.onLost ?? this.#listeners.onRevoked, listOf(this.#lost.splice(0)), () => {})
+    else this.#call('lose', this.#listeners.onLost ?? this.#listeners.onRevoked, listOf(this.#lost.splice(0)), () => {})
   }
 
   #callAssigned(): void {
@@ -475,7 +502,7 @@ export class Member<R extends AnyRecord> implements MemberPort<R> {
       term.announced = true
       term.assigning = true
     }
-    this.#call(this.#listeners.onAssigned, listOf(terms), () => {
+    this.#call('assign', this.#listeners.onAssigned, listOf(terms), () => {
       for (const term of terms) {
         term.assigning = false
         if (!term.ended) this.turns.add(term)
@@ -490,30 +517,56 @@ export class Member<R extends AnyRecord> implements MemberPort<R> {
     // A commit that took its time: meanwhile the move may have been called off, or the member expelled.
     if (!this.live || terms.length === 0) return this.#callbackOver()
     for (const term of terms) term.leaving = true
-    this.#call(this.#listeners.onRevoked, listOf(terms), () => this.#release(terms))
+    this.#call('revoke', this.#listeners.onRevoked, listOf(terms), () => this.#release(terms))
   }
 
-  #call(listener: JoinOptions<R>['onAssigned'], partitions: readonly TopicPartition[], then: () => void): void {
+  #call(
+    kind: 'assign' | 'revoke' | 'lose',
+    listener: JoinOptions<R>['onAssigned'],
+    partitions: readonly TopicPartition[],
+    then: () => void,
+  ): void {
     // "Over" and its bookkeeping are one block: nothing may come between them.
     const over = (): void => {
       if (!this.gone) then()
       this.#callbackOver()
     }
+    this.#around(kind, partitions, () => this.#tell(listener, partitions), over)
+  }
+  #tell(listener: JoinOptions<R>['onAssigned'], partitions: readonly TopicPartition[]): unknown {
+    this.#inCallback = true
+    try {
+      return listener?.(partitions, this.#consumer)
+    } finally {
+      this.#inCallback = false
+    }
+  }
+
+  /** Through the interceptor, if there is one; a failure is told by the next call that can. */
+  #around(
+    kind: 'assign' | 'revoke' | 'lose',
+    partitions: readonly TopicPartition[],
+    act: () => unknown,
+    over: () => void,
+  ): void {
     const failed = (error: unknown): void => {
       this.#errors.push(error)
       over()
     }
+    const around = this.engine.interceptor[kind]
     let result: unknown
-    this.#inCallback = true
     try {
-      result = listener?.(partitions, this.#consumer)
+      const operation: PartitionsOperation = { ...this.#self, partitions }
+      result = around === undefined ? act() : around.call(this.engine.interceptor, operation, act)
     } catch (error) {
-      this.#inCallback = false
       return failed(error)
     }
-    this.#inCallback = false
-    if (isThenable(result)) Promise.resolve(result).then(over, failed)
-    else over()
+    thenAtOnce(result, over, failed)
+  }
+  /** Where there is no listener to be told, an interceptor hears of it all the same. */
+  #aroundNothing(kind: 'assign' | 'revoke' | 'lose', partitions: readonly TopicPartition[], over: () => void): void {
+    if (this.engine.interceptor[kind] === undefined || partitions.length === 0) over()
+    else this.#around(kind, listOf(partitions), () => {}, over)
   }
 
   #callbackOver(): void {
@@ -664,25 +717,45 @@ export class Member<R extends AnyRecord> implements MemberPort<R> {
   /** Checked whole before anything is written (groups.md 28 to 30). */
   async commit(offsets: readonly NextOffset[]): Promise<void> {
     for (const entry of offsets) checkOffset(entry.nextOffset, entry)
+    this.#checkOwned(offsets)
+    if (offsets.length > 0) await this.#commitThrough(offsets)
+  }
+  #checkOwned(offsets: readonly NextOffset[]): void {
     if (this.#out !== undefined) throw this.#out
-    const terms = offsets.map(({ topic, partition }) => {
-      const term = this.term(topic, partition)
-      if (term !== undefined) return term
+    for (const { topic, partition } of offsets) {
+      if (this.term(topic, partition) !== undefined) continue
       throw this.engine.exists(topic, partition)
         ? this.#stale()
         : new MillraceError('UNKNOWN_TOPIC_OR_PARTITION', { topic, partition })
+    }
+  }
+
+  #commitThrough(offsets: readonly NextOffset[]): MaybePromise<void> {
+    const { commit } = this.engine.interceptor
+    if (commit === undefined) return this.#commitNow(offsets)
+    return commit({ ...this.#self, offsets }, () => {
+      // It may have taken its time.
+      this.#checkOwned(offsets)
+      return this.#commitNow(offsets)
     })
-    if (offsets.length === 0) return
-    await new Promise<void>((resolve, reject) => {
-      this.engine.commit(offsets, error => {
-        if (error !== undefined) return reject(error)
+  }
+  /** A promise only where the engine answers later. */
+  #commitNow(offsets: readonly NextOffset[]): MaybePromise<void> {
+    const terms = offsets.map(({ topic, partition }) => this.term(topic, partition)!)
+    const answer = new Answer()
+    this.engine.commit(offsets, error => {
+      if (error === undefined) {
         terms.forEach((term, i) => {
           term.explicit = offsets[i]!.nextOffset
         })
         this.engine.changed()
-        resolve()
-      })
+      }
+      answer.give(error)
     })
+    return answer.taken()
+  }
+  get #self(): MemberOperation {
+    return { group: this.engine.group, memberId: this.engine.memberId }
   }
 
   /** Every position or, where that would cover what is in the hands of others, all that is finished (groups.md 31). */
@@ -693,6 +766,24 @@ export class Member<R extends AnyRecord> implements MemberPort<R> {
       if (nextOffset !== undefined) offsets.push({ topic: term.topic, partition: term.partition, nextOffset })
     }
     return this.commit(offsets)
+  }
+}
+
+/** What is answered once: taken as a value if it is there already, else as a promise. */
+class Answer {
+  #given: { readonly error: unknown } | undefined
+  #settle: ((error: unknown) => void) | undefined
+
+  give(error: unknown): void {
+    this.#given = { error }
+    this.#settle?.(error)
+  }
+  taken(): MaybePromise<void> {
+    if (this.#given === undefined)
+      return new Promise((resolve, reject) => {
+        this.#settle = error => (error === undefined ? resolve() : reject(error))
+      })
+    if (this.#given.error !== undefined) throw this.#given.error
   }
 }
 
@@ -713,8 +804,4 @@ function listOf(partitions: readonly TopicPartition[]): readonly TopicPartition[
   return partitions
     .map(({ topic, partition }) => ({ topic, partition }))
     .sort((a, b) => (a.topic === b.topic ? a.partition - b.partition : a.topic < b.topic ? -1 : 1))
-}
-
-export function isThenable(value: unknown): value is PromiseLike<unknown> {
-  return typeof (value as PromiseLike<unknown> | null | undefined)?.then === 'function'
 }

@@ -9,12 +9,14 @@ import {
   type Source,
   type Waiter,
 } from './engine.js'
+import type { Interceptor } from './interceptor.js'
 
 /** What the engine in memory needs of its group. */
 export interface Coordinator<R extends AnyRecord> {
   readonly id: string
   readonly clock: Clock
   readonly resolved: Readonly<ResolvedGroupOptions>
+  readonly interceptor: Interceptor
   readonly generation: number
   admit(engine: MemoryEngine<R>): void
   closing(engine: MemoryEngine<R>): void
@@ -60,6 +62,9 @@ export class MemoryEngine<R extends AnyRecord> implements Engine<R> {
   }
   get options(): Readonly<ResolvedGroupOptions> {
     return this.#group.resolved
+  }
+  get interceptor(): Interceptor {
+    return this.#group.interceptor
   }
   get generation(): number {
     return this.#group.generation

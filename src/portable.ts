@@ -13,6 +13,7 @@ import type {
   StartFrom,
   TopicPartition,
 } from './core/record.js'
+import type { Interceptor } from './interceptor.js'
 
 /** At once in memory, a promise on a cluster: always `await` it in code that is to run on both. */
 export type MaybePromise<T> = T | Promise<T>
@@ -255,4 +256,6 @@ export interface BrokerOptions<Topics extends object> {
   autoCreateTopics?: boolean | undefined
   /** Kafka: num.partitions. @default 1 */
   defaultPartitions?: number | undefined
+  /** Around all that its producers and consumers do, the first outermost. Kafka: interceptor.classes. @default none */
+  interceptors?: readonly Interceptor[] | undefined
 }

@@ -3,12 +3,15 @@ import { isMillraceError, MillraceError } from './core/errors.js'
 import { type AnyRecord, toDeadLetter } from './core/record.js'
 import { type Entry, Window } from './core/window.js'
 import { OUT_OF_RANGE } from './engine.js'
-import { type Activity, closeTimeoutMs, isThenable, type Member } from './member.js'
+import { isThenable, thenAtOnce } from './interceptor.js'
+import { type Activity, closeTimeoutMs, type Member } from './member.js'
 import type { Handler, HandlerContext, RunOptions } from './portable.js'
 import type { Term } from './term.js'
 
 type Work<R extends AnyRecord> = Entry<R, Term<R>>
 
+/** Before a poll that may succeed later is tried again. Kafka: retry.backoff.ms. */
+const retryBackoffMs = 100
 /** How many records of a partition beyond its first unfinished one may be taken, for each handler that may be at work. */
 const aheadPerHandler = 16
 
@@ -92,7 +95,7 @@ export class Run<R extends AnyRecord> implements Activity {
     this.#serving = true
     let left = member.engine.options.maxPollRecords
     try {
-      while (!this.#stopped() && this.#atWork < this.#concurrency) {
+      while (!this.#stopped() && this.#atWork < this.#concurrency && this.#mayLook()) {
         const work = this.#next()
         if (work === undefined) {
           if (this.#atWork === 0) member.autoCommit.park()
@@ -111,6 +114,39 @@ export class Run<R extends AnyRecord> implements Activity {
       this.#serving = false
     }
   }
+
+  /** An interceptor of polls may want to be asked first, and take its time. */
+  #mayLook(): boolean {
+    const { interceptor, group, memberId } = this.#member.engine
+    if (interceptor.poll === undefined || this.#gate === 'open') {
+      this.#gate = undefined
+      return true
+    }
+    if (this.#gate === 'asked') return false
+    this.#gate = 'asked'
+    const open = (): void => {
+      if (this.#gate !== 'asked') return
+      this.#gate = 'open'
+      this.serve()
+    }
+    const failed = (error: unknown): void => {
+      if ((error as Partial<MillraceError> | undefined)?.retriable !== true) return this.fail(error)
+      this.#retryTimer = this.#member.engine.clock.setTimeout(() => {
+        this.#gate = undefined
+        this.serve()
+      }, retryBackoffMs)
+    }
+    try {
+      thenAtOnce(interceptor.poll({ group, memberId }, open), () => {}, failed)
+    } catch (error) {
+      failed(error)
+    }
+    const opened = (this.#gate as string | undefined) === 'open'
+    if (opened) this.#gate = undefined
+    return opened
+  }
+  #gate: 'asked' | 'open' | undefined
+  #retryTimer: unknown
 
   #stopped(): boolean {
     const member = this.#member
@@ -179,21 +215,30 @@ export class Run<R extends AnyRecord> implements Activity {
     let result: unknown
     try {
       if (work.failure !== undefined) throw work.failure
-      result = this.#handler(work.record, new Attempt(this, work, this.#stop))
+      result = this.#call(work)
     } catch (error) {
       return this.#failed(work, error)
     }
-    if (!isThenable(result)) return this.#succeeded(work)
+    if (!isThenable(result)) return this.#over(work)
     this.#begun.set(work, member.engine.clock.now())
     member.armInterval()
     Promise.resolve(result).then(
-      () => this.#succeeded(work),
+      () => this.#over(work),
       error => this.#failed(work, error),
     )
   }
 
-  #succeeded(work: Work<R>): void {
-    this.#over(work)
+  #call(work: Work<R>): unknown {
+    const { record, attempts, window } = work
+    const context = new Attempt(this, work, this.#stop)
+    const { engine } = this.#member
+    const { interceptor, group, memberId } = engine
+    if (interceptor.handle === undefined) return this.#handler(record, context)
+    return interceptor.handle({ group, memberId, record, attempt: attempts }, () => {
+      // It may have taken its time.
+      if (window.owner.ended) throw window.owner.reason
+      return this.#handler(record, context)
+    })
   }
 
   /** Finished for good: its key goes on, and the consumer comes back. */
@@ -345,6 +390,7 @@ export class Run<R extends AnyRecord> implements Activity {
     this.#signal?.removeEventListener('abort', this.#stop)
     for (const timer of this.#waiting.values()) this.#member.engine.clock.clearTimeout(timer)
     this.#waiting.clear()
+    if (this.#retryTimer !== undefined) this.#member.engine.clock.clearTimeout(this.#retryTimer)
     const [first, ...rest] = this.#failure === undefined && this.#asked ? errors : []
     if (this.#failure !== undefined) this.#reject(this.#failure.error)
     else if (first !== undefined) this.#reject(first)

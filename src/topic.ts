@@ -6,6 +6,7 @@ import { keyedPartitioner, type Partitioner } from './core/partitioner.js'
 import type { Codec, ConsumerRecord, Headers, HeaderValue, Key, ProducerRecord, RecordMetadata } from './core/record.js'
 import { noHeaders } from './core/segment.js'
 import { EventHub } from './events.js'
+import type { Interceptor } from './interceptor.js'
 import type { Topic as PortableTopic, ReadOptions, TopicOptions } from './portable.js'
 import { TopicReader, type TopicTail } from './topic-reader.js'
 
@@ -62,13 +63,17 @@ export class InMemoryTopic<V = unknown, K extends Key = string> implements Memor
   readonly #compact: boolean
   readonly #retention: NonNullable<TopicOptions['retention']> | undefined
   readonly #segmentRecords: number
+  readonly #around: Interceptor['publish']
   readonly #events = new EventHub<TopicEvents<V, K>>(['record', 'partitions', 'truncate'])
   readonly #readers = new Set<TopicTail<V, K>>()
   #heard = false
   #lastOffset = 0
   #state: 'open' | 'closed' | 'deleted' = 'open'
 
-  constructor(name: string, options: TopicOptions<V> & { clock?: Clock | undefined } = {}) {
+  constructor(
+    name: string,
+    options: TopicOptions<V> & { clock?: Clock | undefined; publish?: Interceptor['publish'] } = {},
+  ) {
     if (typeof name !== 'string' || !legalName.test(name))
       throw new MillraceError('INVALID_TOPIC_EXCEPTION', { topic: name })
     checkTopicOptions(name, options)
@@ -80,6 +85,7 @@ export class InMemoryTopic<V = unknown, K extends Key = string> implements Memor
     this.#compact = cleanupPolicy === 'compact'
     this.#retention = options.retention && { ...options.retention }
     this.#segmentRecords = segmentRecords
+    this.#around = options.publish
     this.#grow(partitions)
   }
 
@@ -93,6 +99,10 @@ export class InMemoryTopic<V = unknown, K extends Key = string> implements Memor
   // ── writing ──
 
   publish(record: ProducerRecord<V, K>): RecordMetadata {
+    if (this.#around === undefined) return this.#write(record)
+    return this.#around({ topic: this.name, record }, changed => this.#write(changed as ProducerRecord<V, K>))
+  }
+  #write(record: ProducerRecord<V, K>): RecordMetadata {
     const timestamp = record?.timestamp ?? this.clock.now()
     const log = this.#append(record, timestamp)
     return { topic: this.name, partition: log.index, offset: this.#lastOffset, timestamp }
@@ -101,7 +111,8 @@ export class InMemoryTopic<V = unknown, K extends Key = string> implements Memor
   publishAll(records: Iterable<ProducerRecord<V, K>>): void {
     if (typeof records?.[Symbol.iterator] !== 'function')
       throw new TypeError(`publishAll() takes an iterable of records; got ${show(records)}`)
-    for (const record of records) this.#append(record, record?.timestamp ?? this.clock.now())
+    if (this.#around !== undefined) for (const record of records) this.publish(record)
+    else for (const record of records) this.#append(record, record?.timestamp ?? this.clock.now())
   }
 
   /** Everything is checked before anything is written. */

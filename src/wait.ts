@@ -14,12 +14,22 @@ export class Wait<R extends AnyRecord, T> implements Activity {
   #resolve!: (found: T) => void
   #reject!: (error: unknown) => void
   #timer: unknown
+  /** An interceptor has not let it go on yet. */
+  #gated: boolean
   /** The timeout bounds the wait for records only: callbacks are waited for all the same. */
   #outOfTime = false
   readonly #signal: AbortSignal | undefined
   readonly #onAbort = (): void => this.fail(this.#signal!.reason)
 
-  constructor(member: Member<R>, take: () => T | undefined, nothing: T, timeoutMs?: number, signal?: AbortSignal) {
+  constructor(
+    member: Member<R>,
+    take: () => T | undefined,
+    nothing: T,
+    timeoutMs?: number,
+    signal?: AbortSignal,
+    gated = false,
+  ) {
+    this.#gated = gated
     this.#member = member
     this.#take = take
     this.#nothing = nothing
@@ -41,6 +51,13 @@ export class Wait<R extends AnyRecord, T> implements Activity {
     else member.autoCommit.park()
   }
 
+  /** The interceptor lets it go on. */
+  open(): Promise<T> {
+    this.#gated = false
+    this.serve()
+    return this.found
+  }
+
   serve(): void {
     const member = this.#member
     if (member.activity !== this) return
@@ -49,7 +66,7 @@ export class Wait<R extends AnyRecord, T> implements Activity {
       const thrown = member.takeError()
       if (thrown !== undefined) return this.fail(thrown.error)
     }
-    if (member.blocked) return
+    if (member.blocked || this.#gated) return
     let found: T | undefined
     try {
       found = this.#take()

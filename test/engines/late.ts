@@ -95,6 +95,9 @@ class LateEngine<R extends AnyRecord> implements Engine<R>, MemberPort<R> {
   get options(): Readonly<ResolvedGroupOptions> {
     return this.#inner.options
   }
+  get interceptor(): Engine<R>['interceptor'] {
+    return this.#inner.interceptor
+  }
   get generation(): number {
     return this.#inner.generation
   }

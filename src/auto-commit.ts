@@ -49,7 +49,10 @@ export class AutoCommit<R extends AnyRecord> {
     this.#timer = clock.setTimeout(
       () => {
         this.#timer = undefined
-        if (this.#parked()) this.commitThen(() => {})
+        if (!this.#parked()) return
+        // Meanwhile a move may have committed, which begins the interval anew.
+        if (clock.now() >= this.#dueAt) this.commitThen(() => {})
+        else this.park()
       },
       Math.max(0, this.#dueAt - clock.now()),
     )

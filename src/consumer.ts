@@ -68,11 +68,10 @@ export class EngineConsumer<R extends AnyRecord> extends Closing implements Cons
 
   /** A step of a loop. */
   step(loop: Loop<R>): Promise<IteratorResult<R, undefined>> {
+    if (this.#loop === loop && this.member.activity !== undefined) return Promise.reject(this.#concurrent())
     try {
-      if (this.#loop !== loop) {
-        this.#checkFree()
-        this.#loop = loop
-      } else if (this.member.activity !== undefined) throw this.#concurrent()
+      if (this.#loop !== loop) this.#checkFree()
+      this.#loop = loop
       const step = this.#handOut(this.#takeStep, done)
       // A rejection ends a for await without a call of return().
       if (this.member.activity !== undefined) step.catch(() => this.leave(loop))
@@ -170,7 +169,7 @@ export class EngineConsumer<R extends AnyRecord> extends Closing implements Cons
       while (batch.length < maxRecords) {
         const term = member.turns.current()
         if (term === undefined) break
-        const found = term.readInto(batch, Math.min(maxRecords - batch.length, term.turnLeft))
+        const found = term.readInto(batch, Math.min(maxRecords - batch.length, term.turnRecords))
         if (found === true) {
           member.handOut(term)
           member.turns.took(term)
@@ -194,7 +193,7 @@ export class EngineConsumer<R extends AnyRecord> extends Closing implements Cons
     const { member } = this
     member.resolvePositions()
     for (let term = member.turns.current(); term !== undefined; term = member.turns.current()) {
-      const found = term.fill(Math.min(member.engine.options.maxPollRecords, term.turnLeft))
+      const found = term.fill(Math.min(member.engine.options.maxPollRecords, term.turnRecords))
       if (found === true) {
         const record = term.take()
         term.position = record.offset + 1

@@ -91,7 +91,10 @@ export class Member<R extends AnyRecord> implements MemberPort<R> {
     const { clock, options } = engine
     this.engine = engine
     this.topics = engine.topics
-    this.#listeners = listeners
+    const { onAssigned, onRevoked, onLost } = listeners
+    // Kafka: a listener has all three. Who hears of what goes has been told of what came, if only in passing (rule 14).
+    const told = onAssigned ?? (onRevoked === undefined && onLost === undefined ? undefined : () => {})
+    this.#listeners = { onAssigned: told, onRevoked, onLost }
     this.#consumer = consumer
     this.turns = new Turns(options.maxPollRecords)
     this.#interval = new PollInterval(
@@ -106,7 +109,7 @@ export class Member<R extends AnyRecord> implements MemberPort<R> {
       () => this.activity?.atWork === 0 && !this.callbackRuns,
       (offsets, then) => {
         try {
-          thenAtOnce(this.#commitThrough(offsets), then, then)
+          thenAtOnce(this.#commitThrough(offsets, false), then, then)
         } catch {
           then()
         }
@@ -391,7 +394,7 @@ export class Member<R extends AnyRecord> implements MemberPort<R> {
       if (this.#phase === 'expelled' && this.activity !== undefined && !this.closing) this.#rejoin()
     }
     this.#tellReady()
-    this.#unsettled = !this.live || this.#lost.length > 0 || this.#dueCallback() !== undefined
+    this.#unsettled = this.closing || !this.live || this.#lost.length > 0 || this.#dueCallback() !== undefined
   }
 
   /** The activity is served in a microtask, once however often it is woken. */
@@ -704,7 +707,8 @@ export class Member<R extends AnyRecord> implements MemberPort<R> {
     this.engine.leave(reason)
     const { activity } = this
     this.activity = undefined
-    const errors = this.#errors.splice(0)
+    // A listener that throws the same error each time has failed once.
+    const errors = [...new Set(this.#errors.splice(0))]
     const untold = activity?.over(errors) ?? errors
     if (untold.length === 0) this.#left.resolve()
     else if (untold.length === 1) this.#left.reject(untold[0])
@@ -730,18 +734,18 @@ export class Member<R extends AnyRecord> implements MemberPort<R> {
     }
   }
 
-  #commitThrough(offsets: readonly NextOffset[]): MaybePromise<void> {
+  #commitThrough(offsets: readonly NextOffset[], explicit = true): MaybePromise<void> {
     const { commit } = this.engine.interceptor
-    if (commit === undefined) return this.#commitNow(offsets)
+    if (commit === undefined) return this.#commitNow(offsets, explicit)
     return commit({ ...this.#self, offsets }, () => {
       // It may have taken its time.
       this.#checkOwned(offsets)
-      return this.#commitNow(offsets)
+      return this.#commitNow(offsets, explicit)
     })
   }
   /** A promise only where the engine answers later. */
-  #commitNow(offsets: readonly NextOffset[]): MaybePromise<void> {
-    const terms = offsets.map(({ topic, partition }) => this.term(topic, partition)!)
+  #commitNow(offsets: readonly NextOffset[], explicit: boolean): MaybePromise<void> {
+    const terms = !explicit ? [] : offsets.map(({ topic, partition }) => this.term(topic, partition)!)
     const answer = new Answer()
     this.engine.commit(offsets, error => {
       if (error === undefined) {

@@ -81,7 +81,7 @@ export class Run<R extends AnyRecord> implements Activity {
     return this.#atWork
   }
   get waiting(): number {
-    return this.#waiting.size
+    return [...this.#waiting.keys()].filter(work => work.held).length
   }
   get since(): number | undefined {
     for (const begun of this.#begun.values()) return begun
@@ -151,7 +151,7 @@ export class Run<R extends AnyRecord> implements Activity {
   #stopped(): boolean {
     const member = this.#member
     if (member.activity !== this) return true
-    if (member.fenced && !member.callbackPending) this.fail(member.outError)
+    if (member.fenced && !member.callbackPending && !member.closing) this.fail(member.outError)
     else if (!member.callbackPending && !member.closing && this.#atWork === 0) {
       const thrown = member.takeError()
       if (thrown !== undefined) this.fail(thrown.error)
@@ -187,7 +187,7 @@ export class Run<R extends AnyRecord> implements Activity {
     const { reach } = term
     let found: ReturnType<typeof term.fill>
     try {
-      found = term.fill(Math.min(this.#member.engine.options.maxPollRecords, term.turnLeft))
+      found = term.fill(Math.min(this.#member.engine.options.maxPollRecords, term.turnRecords))
     } catch (error) {
       // What can't be decoded fails in its handler's place, so that retry and dead letter apply.
       if (!isMillraceError(error, 'INVALID_RECORD')) throw error
@@ -207,7 +207,7 @@ export class Run<R extends AnyRecord> implements Activity {
     const { offset } = work.record
     if (term.position === undefined || term.position <= offset) term.position = offset + 1
     member.autoCommit.moved = true
-    member.hold(term)
+    this.#hold(work)
     member.turns.took(term)
     work.state = 'working'
     work.attempts++
@@ -254,7 +254,7 @@ export class Run<R extends AnyRecord> implements Activity {
     const term = work.window.owner
     this.#atWork--
     this.#begun.delete(work)
-    member.letGo(term)
+    if (work.state !== 'waiting') this.#unhold(work)
     if (!term.ended) {
       term.comeBack()
       if (work.window === term.window || term.held === 0) member.turns.add(term)
@@ -290,9 +290,8 @@ export class Run<R extends AnyRecord> implements Activity {
       return this.#letGo(work)
     }
     const { clock } = this.#member.engine
-    work.state = 'waiting'
     // It stays held while it waits: its partition moves only when it has gone back.
-    this.#member.hold(term)
+    work.state = 'waiting'
     this.#waiting.set(
       work,
       clock.setTimeout(() => {
@@ -324,7 +323,7 @@ export class Run<R extends AnyRecord> implements Activity {
     const timer = this.#waiting.get(work)
     this.#waiting.delete(work)
     this.#member.engine.clock.clearTimeout(timer)
-    this.#member.letGo(work.window.owner)
+    this.#unhold(work)
     if (!work.window.detached) this.#goBack(work)
     else this.#member.turns.add(work.window.owner)
   }
@@ -407,6 +406,18 @@ export class Run<R extends AnyRecord> implements Activity {
     work.finished = true
     const { topic, partition } = term
     await this.#member.commit([{ topic, partition, nextOffset: work.window.nextOffset }])
+    // Finished: what its handler still does holds nothing up (groups.md 1.0).
+    this.#unhold(work)
+    this.#member.wake()
+  }
+
+  #hold(work: Work<R>): void {
+    if (!work.held) this.#member.hold(work.window.owner)
+    work.held = true
+  }
+  #unhold(work: Work<R>): void {
+    if (work.held) this.#member.letGo(work.window.owner)
+    work.held = false
   }
 }
 

@@ -38,6 +38,10 @@ export class Term<R extends AnyRecord = AnyRecord> implements TopicPartition, Wa
   /** Rule 38: a turn ends at the end offset seen when it began, or after so many records. */
   turnEnd = 0
   turnLeft = 0
+  /** How many records it may still read in this turn; one at least, to see whether it is out of range. */
+  get turnRecords(): number {
+    return Math.max(1, Math.min(this.turnLeft, this.turnEnd - this.#cursor))
+  }
 
   readonly #more: (term: Term<R>) => void
   #buffer: R[] = []
@@ -130,10 +134,14 @@ export class Term<R extends AnyRecord = AnyRecord> implements TopicPartition, Wa
     const before = batch.length
     const next = this.source.read(this.#cursor, maxRecords, batch)
     if (next === OUT_OF_RANGE) return OUT_OF_RANGE
-    this.#passed(next)
     const got = batch.length - before
-    if (got === 0) return false
+    if (got === 0) {
+      this.#pass(next)
+      return false
+    }
+    this.#cursor = next
     this.#reach = next
+    this.position = next
     this.turnLeft -= got
     return true
   }
@@ -146,7 +154,7 @@ export class Term<R extends AnyRecord = AnyRecord> implements TopicPartition, Wa
     const next = this.source.read(this.#cursor, maxRecords, this.#buffer)
     if (next === OUT_OF_RANGE) return OUT_OF_RANGE
     if (this.#buffer.length === 0) {
-      this.#passed(next)
+      this.#pass(next)
       return false
     }
     this.#cursor = next
@@ -173,7 +181,8 @@ export class Term<R extends AnyRecord = AnyRecord> implements TopicPartition, Wa
     return record
   }
 
-  #passed(next: number): void {
+  /** Nothing is there, or a gap only: nobody has anything to finish. */
+  #pass(next: number): void {
     this.#cursor = next
     this.position = next
     if (this.held === 0 || this.window !== undefined) this.comeBack()

@@ -78,6 +78,7 @@ export class TopicTail<V, K extends Key> implements AsyncIterator<ConsumerRecord
 
   return(): Promise<Step<V, K>> {
     this.#end()
+    for (const { resolve } of this.#steps.splice(0)) resolve(done)
     return Promise.resolve(done)
   }
 
@@ -172,7 +173,6 @@ export class TopicTail<V, K extends Key> implements AsyncIterator<ConsumerRecord
     for (const { log } of this.#cursors ?? []) log.forget(this)
     this.#ahead = []
     this.#at = 0
-    for (const { resolve } of this.#steps.splice(0)) resolve(done)
   }
 }
 

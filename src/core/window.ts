@@ -12,6 +12,8 @@ export interface Entry<R extends AnyRecord, Owner> {
   state: 'queued' | 'working' | 'waiting' | 'over'
   /** Nothing before or at it holds a commit back on its account: succeeded, dead-lettered, or committed by its handler. */
   finished: boolean
+  /** It keeps its partition where it is. */
+  held: boolean
   /** Why it can't be handed to a handler: it could not be decoded. */
   readonly failure: unknown
 }
@@ -52,6 +54,7 @@ export class Window<R extends AnyRecord, Owner> {
       attempts: 0,
       state: 'queued',
       finished: false,
+      held: false,
       failure,
     }
     this.#end = record.offset + 1

@@ -1,4 +1,6 @@
 export { assignorContract } from './assignor-contract.js'
+export { brokerContract } from './broker-contract.js'
+export type { ContractEngine } from './contract/engine.js'
 export { crash, expel } from './crash.js'
 export { ManualClock } from './manual-clock.js'
 export { partitionerContract } from './partitioner-contract.js'

@@ -1,0 +1,37 @@
+import { commits } from './contract/commits.js'
+import { crashes } from './contract/crashes.js'
+import type { ContractEngine } from './contract/engine.js'
+import { groups } from './contract/groups.js'
+import { handlers } from './contract/handlers.js'
+import { listeners } from './contract/listeners.js'
+import { polling } from './contract/polling.js'
+import { positions } from './contract/positions.js'
+import { publishing } from './contract/publishing.js'
+import { tails } from './contract/tails.js'
+import { tryOn } from './contract/world.js'
+import { defineContract, type Runner } from './runner.js'
+
+/**
+ * Defines, with the runner's own functions (vitest, jest, node:test), the tests that every engine of the portable API
+ * must pass: what portable code may count on in memory as on a cluster.
+ *
+ * Nothing sleeps: conditions are awaited, with the engine's patience by the broker's clock, and a manual clock is moved.
+ * Tests about killed processes pass without a try where `open()` gives no `crash`.
+ */
+export function brokerContract(runner: Runner, engine: ContractEngine): void {
+  const promises = {
+    ...publishing,
+    ...tails,
+    ...groups,
+    ...polling,
+    ...commits,
+    ...positions,
+    ...handlers,
+    ...listeners,
+    ...crashes,
+  }
+  const claims = Object.fromEntries(
+    Object.entries(promises).map(([title, promised]) => [title, () => tryOn(engine, promised)]),
+  )
+  defineContract(runner, `broker ${engine.name}`, claims, { exceptions: engine.exceptions })
+}

@@ -135,8 +135,10 @@ export class InMemoryConsumerGroup<R extends AnyRecord>
     this.topics = Object.freeze([...new Set(topics)])
     this.resolved = resolved
     this.#host = host
-    this.#hub = new EventHub<GroupEvents>(['rebalance', 'error', 'join', 'leave', 'commit', 'reset'], error =>
-      this.report(error),
+    this.#hub = new EventHub<GroupEvents>(
+      ['rebalance', 'error', 'join', 'leave', 'commit', 'reset'],
+      // Who hears of errors and throws has nobody left to be told but the host.
+      (error, event) => (event === 'error' ? throwApart(error) : this.report(error)),
     )
     for (const topic of this.#existing()) topic.subscribers.add(this)
   }

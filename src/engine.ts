@@ -54,8 +54,8 @@ export interface Engine<R extends AnyRecord> {
   closing(): void
   /** These have been given up: the terms are over, others may have them. */
   release(sources: readonly Source<R>[]): void
-  /** It is out: what it still owned is free. */
-  leave(reason: 'closed' | 'expelled' | 'crashed'): void
+  /** It is out: what it still owned is free. `done` is called when the group has heard it, at once in memory. */
+  leave(reason: 'closed' | 'expelled' | 'crashed', done?: () => void): void
   /** All or nothing, in the order of the calls; `done` is called once, at once in memory. */
   commit(offsets: readonly NextOffset[], done: (error?: unknown) => void): void
   /** Whether there is such a partition, as far as is known here. */

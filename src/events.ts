@@ -8,9 +8,12 @@ import { checkFunction, checkOneOf } from './core/check.js'
 export class EventHub<Events extends object> {
   readonly #emitter = new EventEmitter()
   readonly #names: readonly (keyof Events & string)[]
-  readonly #onError: (error: unknown) => void
+  readonly #onError: (error: unknown, event: keyof Events & string) => void
 
-  constructor(names: readonly (keyof Events & string)[], onError: (error: unknown) => void = throwApart) {
+  constructor(
+    names: readonly (keyof Events & string)[],
+    onError: (error: unknown, event: keyof Events & string) => void = throwApart,
+  ) {
     this.#names = names
     this.#onError = onError
   }
@@ -22,7 +25,7 @@ export class EventHub<Events extends object> {
       try {
         listener(payload)
       } catch (error) {
-        this.#onError(error)
+        this.#onError(error, event)
       }
     }
     this.#emitter.on(event, heard)

@@ -684,11 +684,15 @@ export class Member<R extends AnyRecord> implements MemberPort<R> {
     const what = `close() of consumer ${memberId ?? ''} of group ${group}, which waits for its handlers and callbacks (a handler must not await it, but call context.stop()),`
     const error = new MillraceError('REQUEST_TIMED_OUT', { what, timeoutMs })
     this.#errors.push(error)
-    this.autoCommit.commitThen(() => this.#leave('closed', error))
+    if (this.gone) return this.#over()
+    // What is finished is committed, but not waited for any more.
+    this.autoCommit.commitThen(() => {})
+    this.#leave('closed', error)
+    this.#over()
   }
 
   crash(): void {
-    if (this.gone) return
+    if (this.gone) return this.#over()
     this.closing = true
     this.#errors.length = 0
     this.#rejectReady(this.closedError())
@@ -696,15 +700,19 @@ export class Member<R extends AnyRecord> implements MemberPort<R> {
   }
 
   #leave(reason: 'closed' | 'crashed', why: unknown = this.#unknown()): void {
-    if (this.gone) return
     const wasFenced = this.fenced
     this.#phase = 'gone'
     if (!wasFenced) this.#out = this.#unknown()
     for (const term of [...this.#terms.values()]) this.#endTerm(term, why)
     this.#interval.stop()
     this.autoCommit.stop()
+    this.engine.leave(reason, () => this.#over())
+    if (reason === 'crashed') this.#over()
+  }
+
+  /** It has left, and the group has heard it; or it is not waited for any longer. */
+  #over(): void {
     if (this.#deadline !== undefined) this.engine.clock.clearTimeout(this.#deadline)
-    this.engine.leave(reason)
     const { activity } = this
     this.activity = undefined
     // A listener that throws the same error each time has failed once.

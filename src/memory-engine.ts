@@ -82,8 +82,9 @@ export class MemoryEngine<R extends AnyRecord> implements Engine<R> {
   release(sources: readonly Source<R>[]): void {
     this.#group.release(this, sources as readonly MemorySource<R>[])
   }
-  leave(reason: 'closed' | 'expelled' | 'crashed'): void {
+  leave(reason: 'closed' | 'expelled' | 'crashed', done?: () => void): void {
     this.#group.leave(this, reason)
+    done?.()
   }
   commit(offsets: readonly NextOffset[], done: (error?: unknown) => void): void {
     done(this.#group.commit(this, offsets))

@@ -112,6 +112,7 @@ export class Run<R extends AnyRecord> implements Activity {
       this.fail(error)
     } finally {
       this.#serving = false
+      member.engine.changed()
     }
   }
 
@@ -260,9 +261,7 @@ export class Run<R extends AnyRecord> implements Activity {
       if (work.window === term.window || term.held === 0) member.turns.add(term)
     }
     member.autoCommit.cameBack(member.engine.clock.now())
-    if (this.#serving) return
     this.serve()
-    member.engine.changed()
   }
 
   #failed(work: Work<R>, error: unknown): void {

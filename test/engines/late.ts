@@ -131,11 +131,12 @@ class LateEngine<R extends AnyRecord> implements Engine<R>, MemberPort<R> {
     const inner = sources.map(source => (source as LateSource<R>).inner)
     this.#request(() => this.#inner.release(inner))
   }
-  leave(reason: 'closed' | 'expelled' | 'crashed'): void {
+  leave(reason: 'closed' | 'expelled' | 'crashed', done?: () => void): void {
     this.#own++
     this.#request(() => {
       this.#groups++
       this.#inner.leave(reason)
+      this.#later(() => done?.())
     })
   }
   commit(offsets: readonly NextOffset[], done: (error?: unknown) => void): void {

@@ -55,7 +55,7 @@ export class TopicTail<V, K extends Key> implements AsyncIterator<ConsumerRecord
   readonly #options: ReadOptions
   #cursors: Cursor<V, K>[] | undefined
   /** Whose turn it is. */
-  #turn = 0
+  #turn = -1
   #ahead: ConsumerRecord<V, K>[] = []
   #at = 0
   #over = false

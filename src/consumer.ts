@@ -10,6 +10,7 @@ import {
   type TopicPartition,
 } from './core/record.js'
 import { type Engine, OUT_OF_RANGE } from './engine.js'
+import { thenAtOnce } from './interceptor.js'
 import { closeTimeoutMs, Member } from './member.js'
 import type { CloseOptions, Consumer, Handler, JoinOptions, PollOptions, RunOptions } from './portable.js'
 import { Run } from './run.js'
@@ -115,7 +116,12 @@ export class EngineConsumer<R extends AnyRecord> extends Closing implements Cons
   }
 
   /** Comes back, then hands out what there is, or waits for it (groups.md 36). */
-  #handOut<T>(take: () => T | undefined, nothing: T, timeoutMs?: number, signal?: AbortSignal): Promise<T> {
+  #handOut<T extends R[] | IteratorResult<R, undefined>>(
+    take: () => T | undefined,
+    nothing: T,
+    timeoutMs?: number,
+    signal?: AbortSignal,
+  ): Promise<T> {
     const { member } = this
     member.comeBack()
     if (member.engine.interceptor.poll !== undefined) return this.#handOutThrough(take, nothing, timeoutMs, signal)
@@ -134,15 +140,20 @@ export class EngineConsumer<R extends AnyRecord> extends Closing implements Cons
   }
 
   /** The same through an interceptor. What ends the wait before it has let it go on, ends it at once. */
-  #handOutThrough<T>(take: () => T | undefined, nothing: T, timeoutMs?: number, signal?: AbortSignal): Promise<T> {
+  #handOutThrough<T extends R[] | IteratorResult<R, undefined>>(
+    take: () => T | undefined,
+    nothing: T,
+    timeoutMs?: number,
+    signal?: AbortSignal,
+  ): Promise<T> {
     const { engine } = this.member
     const { group, memberId } = engine
     const wait = new Wait(this.member, take, nothing, timeoutMs, signal, true)
     return new Promise((resolve, reject) => {
       let through = false
-      const proceed = (): Promise<T> => {
+      const proceed = async (): Promise<readonly R[]> => {
         through = true
-        return wait.open()
+        return recordsOf<R>(await wait.open())
       }
       wait.found.then(
         found => through || resolve(found),
@@ -153,7 +164,7 @@ export class EngineConsumer<R extends AnyRecord> extends Closing implements Cons
         wait.fail(error)
       }
       try {
-        Promise.resolve(engine.interceptor.poll!({ group, memberId }, proceed)).then(resolve, failed)
+        thenAtOnce(engine.interceptor.poll!({ group, memberId }, proceed), () => resolve(wait.found), failed)
       } catch (error) {
         failed(error)
       }
@@ -271,6 +282,11 @@ export class EngineConsumer<R extends AnyRecord> extends Closing implements Cons
       return Promise.reject(error)
     }
   }
+}
+
+function recordsOf<R>(found: R[] | IteratorResult<R, undefined>): readonly R[] {
+  if (Array.isArray(found)) return found
+  return found.done === true ? [] : [found.value as R]
 }
 
 export function timeoutOf(options: CloseOptions): number {

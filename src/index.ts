@@ -30,6 +30,14 @@ export {
   toDeadLetter,
 } from './core/record.js'
 export type {
+  CommitOperation,
+  HandleOperation,
+  Interceptor,
+  MemberOperation,
+  PartitionsOperation,
+  PublishOperation,
+} from './interceptor.js'
+export type {
   BrokerOptions,
   CloseOptions,
   Consumer,

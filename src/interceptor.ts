@@ -36,8 +36,14 @@ export interface PartitionsOperation extends MemberOperation {
 export interface Interceptor {
   /** Around each record of publish() and publishAll(); synchronous. `proceed` takes the record to write, which may be another. */
   publish?(operation: PublishOperation, proceed: (record: ProducerRecord<any, Key>) => RecordMetadata): RecordMetadata
-  /** Around each poll() and each step of an iterator, its waiting included; in run() before it looks for more. */
-  poll?<T>(operation: MemberOperation, proceed: () => MaybePromise<T>): MaybePromise<T>
+  /**
+   * Around each poll() and each step of an iterator, its waiting included: `proceed` gives what is handed out. In run()
+   * before it looks for more, which gives nothing: `handle` sees the records. A retriable error is tried again there.
+   */
+  poll?(
+    operation: MemberOperation,
+    proceed: () => MaybePromise<readonly AnyRecord[]>,
+  ): MaybePromise<readonly AnyRecord[]>
   /** Around each call of run()'s handler. */
   handle?(operation: HandleOperation, proceed: () => unknown): unknown
   /** Around each commit, also those of auto-commit, whose failures nobody is told (Kafka: logged). */

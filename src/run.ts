@@ -125,10 +125,12 @@ export class Run<R extends AnyRecord> implements Activity {
     }
     if (this.#gate === 'asked') return false
     this.#gate = 'asked'
-    const open = (): void => {
-      if (this.#gate !== 'asked') return
-      this.#gate = 'open'
-      this.serve()
+    const open = (): readonly [] => {
+      if (this.#gate === 'asked') {
+        this.#gate = 'open'
+        this.serve()
+      }
+      return []
     }
     const failed = (error: unknown): void => {
       if ((error as Partial<MillraceError> | undefined)?.retriable !== true) return this.fail(error)

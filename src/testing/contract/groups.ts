@@ -10,6 +10,7 @@ import {
   type Promises,
   partitionsOf,
   placeOf,
+  type Read,
   sortedValues,
   upTo,
   valuesOf,

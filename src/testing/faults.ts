@@ -1,0 +1,280 @@
+import { type ErrorCode, type ErrorDetails, isMillraceError, MillraceError } from '../index.js'
+import type { ManualClock } from './manual-clock.js'
+
+export type Operation = 'publish' | 'poll' | 'handle' | 'commit' | 'assign' | 'revoke'
+/** One operation about to be done, as far as it is known then. */
+export interface Point {
+  readonly operation: Operation
+  readonly topic?: string
+  readonly partition?: number
+  readonly offset?: number
+  readonly group?: string
+  readonly memberId?: string
+  readonly process?: string
+}
+export interface FaultOptions {
+  topic?: string | undefined
+  partition?: number | undefined
+  group?: string | undefined
+  memberId?: string | undefined
+  process?: string | undefined
+  when?: ((point: Point) => boolean) | undefined
+  /** The next so many that fit; Infinity for all, which then need not be met. @default 1 */
+  times?: number | undefined
+}
+/** One seam for everything that a network, a disk or a process does to an operation. A plain broker has no such seam on its hot path. */
+export interface Faults {
+  /** They fail and have no effect. @default a retriable UNKNOWN_SERVER_ERROR */
+  fail(operation: Operation, options?: FaultOptions & { error?: ErrorCode | Error | undefined }): Fault
+  /** They take effect, and the caller is told REQUEST_TIMED_OUT: the answer got lost. */
+  loseAnswer(operation: 'publish' | 'commit', options?: FaultOptions): Fault
+  /** They start so much later on the clock. */
+  delay(operation: Exclude<Operation, 'publish'>, options: FaultOptions & { ms: number }): Fault
+  /** They wait until released, so that a race happens on demand. What crashes meanwhile is let go of. */
+  hold(operation: Exclude<Operation, 'publish'>, options?: FaultOptions): Hold
+  /** The next that fits, untouched: `faults.watch('revoke').then(() => hold.release())`. */
+  watch(operation: Operation, options?: Omit<FaultOptions, 'times'>): Promise<Point>
+  /** Faults not yet met as often as asked for. */
+  readonly pending: readonly Fault[]
+  clear(): void
+}
+export interface Fault {
+  readonly met: readonly Point[]
+  remove(): void
+  toString(): string
+}
+export interface Hold extends Fault {
+  /** Resolves when an operation is held. */
+  readonly reached: Promise<Point>
+  /** Lets go of what is held, and of what would be. */
+  release(): void
+}
+
+/** What a fault does to an operation: before it, and to its answer. */
+export interface Effect {
+  /** Thrown instead. */
+  readonly error?: unknown
+  /** Waited for before. */
+  readonly wait?: Promise<void>
+  /** Thrown after it has taken effect. */
+  readonly lost?: unknown
+}
+
+/** A point and all the places that it touches: a commit may name several partitions, a poll several topics. */
+export interface Touched {
+  readonly point: Point
+  readonly topics: readonly string[]
+  readonly partitions: readonly number[]
+}
+
+const operations: readonly Operation[] = ['publish', 'poll', 'handle', 'commit', 'assign', 'revoke']
+const retriable: readonly ErrorCode[] = [
+  'REQUEST_TIMED_OUT',
+  'NETWORK_EXCEPTION',
+  'NOT_ENOUGH_REPLICAS',
+  'CORRUPT_MESSAGE',
+  'UNKNOWN_TOPIC_OR_PARTITION',
+]
+/** What a lost answer has waited for. Kafka: request.timeout.ms. */
+const requestTimeoutMs = 30_000
+
+/** The faults of one broker: which operation meets which, and what is still to be met. */
+export class FaultBook implements Faults {
+  readonly #clock: ManualClock
+  readonly #onFault: (fault: Fault, point: Point) => void
+  #faults: Planned[] = []
+  #watchers: { readonly fits: (touched: Touched) => boolean; readonly resolve: (point: Point) => void }[] = []
+
+  constructor(clock: ManualClock, onFault: (fault: Fault, point: Point) => void) {
+    this.#clock = clock
+    this.#onFault = onFault
+  }
+
+  fail(operation: Operation, options: FaultOptions & { error?: ErrorCode | Error | undefined } = {}): Fault {
+    const { error } = options
+    const made = (point: Point): Effect => ({ error: errorOf(error, point) })
+    return this.#plan('fail', operation, options, made)
+  }
+
+  loseAnswer(operation: 'publish' | 'commit', options: FaultOptions = {}): Fault {
+    if (operation !== 'publish' && operation !== 'commit')
+      throw new TypeError(`Only the answer of a publish or a commit can get lost; got '${String(operation)}'`)
+    return this.#plan('lose the answer of', operation, options, point => ({ lost: timedOut(point) }))
+  }
+
+  delay(operation: Exclude<Operation, 'publish'>, options: FaultOptions & { ms: number }): Fault {
+    refusePublish(operation, 'delayed')
+    const ms = options?.ms
+    if (!Number.isSafeInteger(ms) || ms < 0)
+      throw new MillraceError('INVALID_CONFIG', { option: 'ms', value: ms, expected: 'a whole number of at least 0' })
+    const wait = (): Effect => ({ wait: new Promise(resolve => this.#clock.setTimeout(resolve, ms)) })
+    return this.#plan(`delay by ${ms} ms`, operation, options, wait)
+  }
+
+  hold(operation: Exclude<Operation, 'publish'>, options: FaultOptions = {}): Hold {
+    refusePublish(operation, 'held')
+    let reach!: (point: Point) => void
+    const reached = new Promise<Point>(resolve => {
+      reach = resolve
+    })
+    const held: { readonly point: Point; readonly letGo: () => void }[] = []
+    const fault = this.#plan('hold', operation, options, point => {
+      reach(point)
+      return { wait: new Promise(letGo => held.push({ point, letGo })) }
+    })
+    return Object.assign(fault, {
+      reached,
+      release: () => {
+        fault.released = true
+        fault.remove()
+        for (const { letGo } of held.splice(0)) letGo()
+      },
+      letGoOf: (group: string, memberId: string) => {
+        for (const { point, letGo } of held) if (point.group === group && point.memberId === memberId) letGo()
+      },
+    })
+  }
+
+  watch(operation: Operation, options: Omit<FaultOptions, 'times'> = {}): Promise<Point> {
+    const fits = fitting(operation, options)
+    return new Promise(resolve => this.#watchers.push({ fits, resolve }))
+  }
+
+  get pending(): readonly Fault[] {
+    return this.#faults.filter(fault => fault.left !== Number.POSITIVE_INFINITY && fault.left > 0)
+  }
+
+  clear(): void {
+    for (const fault of [...this.#faults]) fault.release?.()
+    this.#faults = []
+    this.#watchers = []
+  }
+
+  /** What happens to this operation. At most one fault acts on it, the first that was asked for. */
+  meet(touched: Touched): Effect | undefined {
+    const { point } = touched
+    this.#watchers = this.#watchers.filter(({ fits, resolve }) => {
+      if (!fits(touched)) return true
+      resolve(point)
+      return false
+    })
+    const fault = this.#faults.find(({ left, fits }) => left > 0 && fits(touched))
+    if (fault === undefined) return undefined
+    fault.left--
+    fault.met.push(point)
+    this.#onFault(fault, point)
+    return fault.effect(point)
+  }
+
+  /** A member has died: nobody waits for what it was doing. */
+  crashed(group: string, memberId: string): void {
+    for (const fault of this.#faults) fault.letGoOf?.(group, memberId)
+  }
+
+  #plan(what: string, operation: Operation, options: FaultOptions, effect: (point: Point) => Effect): Planned {
+    const fits = fitting(operation, options)
+    const { times = 1 } = options
+    if (times !== Number.POSITIVE_INFINITY && (!Number.isSafeInteger(times) || times < 1))
+      throw new MillraceError('INVALID_CONFIG', {
+        option: 'times',
+        value: times,
+        expected: 'a whole number of at least 1, or Infinity',
+      })
+    const fault: Planned = {
+      met: [],
+      left: times,
+      released: false,
+      fits,
+      effect,
+      remove: () => {
+        fault.left = 0
+        if (fault.release === undefined || fault.released)
+          this.#faults = this.#faults.filter(other => other !== fault || other.met.length > 0)
+      },
+      toString: () => `${what} ${operation}${describe(options)}, met ${fault.met.length} of ${times}`,
+    }
+    this.#faults.push(fault)
+    return fault
+  }
+}
+
+interface Planned extends Fault {
+  readonly met: Point[]
+  left: number
+  released: boolean
+  readonly fits: (touched: Touched) => boolean
+  readonly effect: (point: Point) => Effect
+  release?(): void
+  letGoOf?(group: string, memberId: string): void
+}
+
+function refusePublish(operation: Operation, what: string): void {
+  if (operation === ('publish' as Operation)) throw new TypeError(`A publish answers at once: it can't be ${what}`)
+}
+
+function fitting(operation: Operation, options: Omit<FaultOptions, 'times'>): (touched: Touched) => boolean {
+  if (!operations.includes(operation))
+    throw new MillraceError('INVALID_CONFIG', {
+      option: 'operation',
+      value: operation,
+      expected: `one of ${operations.join(', ')}`,
+    })
+  const { topic, partition, group, memberId, process, when } = options
+  if (when !== undefined && typeof when !== 'function')
+    throw new MillraceError('INVALID_CONFIG', { option: 'when', value: when, expected: 'a function' })
+  return ({ point, topics, partitions }) =>
+    point.operation === operation &&
+    (topic === undefined || topics.includes(topic)) &&
+    (partition === undefined || partitions.includes(partition)) &&
+    (group === undefined || point.group === group) &&
+    (memberId === undefined || point.memberId === memberId) &&
+    (process === undefined || point.process === process) &&
+    (when === undefined || when(point))
+}
+
+function describe({ when, times: _, ...where }: FaultOptions & { error?: unknown; ms?: unknown }): string {
+  const parts = Object.entries(where)
+    .filter(([name, value]) => value !== undefined && name !== 'error' && name !== 'ms')
+    .map(([name, value]) => `${name} ${String(value)}`)
+  if (when !== undefined) parts.push('when it fits')
+  return parts.length === 0 ? '' : ` of ${parts.join(', ')}`
+}
+
+function errorOf(error: ErrorCode | Error | undefined, point: Point): unknown {
+  if (error instanceof Error || isMillraceError(error)) return error
+  if (error === undefined)
+    return new MillraceError('UNKNOWN_SERVER_ERROR', { error: `a fault at ${point.operation}` }, { retriable: true })
+  return new MillraceError(error, detailsOf(point) as ErrorDetails[typeof error], {
+    retriable: retriable.includes(error),
+  })
+}
+function timedOut(point: Point): MillraceError {
+  return new MillraceError('REQUEST_TIMED_OUT', detailsOf(point), { retriable: true })
+}
+
+/** Enough for the message of any code. */
+function detailsOf({
+  operation,
+  topic = 'unknown',
+  partition = 0,
+  offset = 0,
+  group = 'unknown',
+  memberId = 'unknown',
+}: Point) {
+  const reason = `a fault at ${operation}`
+  return {
+    ...{
+      what: `The ${operation}`,
+      timeoutMs: requestTimeoutMs,
+      error: reason,
+      reason,
+      topic,
+      partition,
+      offset,
+      group,
+    },
+    ...{ memberId, instanceId: memberId, generation: 0, current: 0, members: 1, attempts: 1, partitions: 1, bytes: 0 },
+    ...{ address: undefined, needed: 'nothing', mechanism: 'none', store: 'unknown' },
+    ...{ option: operation, value: undefined, expected: 'no fault' },
+  }
+}

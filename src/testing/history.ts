@@ -1,0 +1,120 @@
+import type { Key, NextOffset, TopicPartition } from '../index.js'
+
+interface InGroup {
+  readonly group: string
+  readonly memberId: string
+}
+interface Moved<T> extends InGroup {
+  readonly type: T
+  readonly partitions: readonly TopicPartition[]
+}
+interface AtRecord extends TopicPartition {
+  readonly offset: number
+}
+type Happening =
+  | ({ readonly type: 'published' } & AtRecord & { readonly key: Key | null })
+  | ({ readonly type: 'handed out' } & AtRecord & InGroup & { readonly attempt: number })
+  | ({ readonly type: 'failed' } & AtRecord & InGroup & { readonly attempt: number; readonly error: unknown })
+  | ({ readonly type: 'dead-lettered' } & AtRecord & InGroup & { readonly to: string })
+  | {
+      readonly type: 'committed'
+      readonly group: string
+      readonly memberId: string | undefined
+      readonly offsets: readonly NextOffset[]
+    }
+  | Moved<'assigned'>
+  | Moved<'revoked'>
+  | Moved<'lost'>
+  | ({ readonly type: 'joined' } & InGroup)
+  | ({ readonly type: 'left' } & InGroup & { readonly reason: 'closed' | 'expelled' | 'crashed' | 'fenced' })
+  | { readonly type: 'fault'; readonly fault: string }
+
+/** What happened: `at` in milliseconds on the broker's clock, and in which process, where there are several. */
+export type HistoryEvent = { readonly at: number; readonly process?: string | undefined } & Happening
+/** An event whose time is now. */
+export type Happened = Happening & { readonly process?: string | undefined }
+export type HistoryEventOf<T extends HistoryEvent['type']> = Extract<HistoryEvent, { readonly type: T }>
+
+/** In the order it happened. As a string: a table, an event a line, to read in a test's report. */
+export interface History extends ReadonlyArray<HistoryEvent> {
+  of<T extends HistoryEvent['type']>(...types: readonly T[]): readonly HistoryEventOf<T>[]
+  toString(): string
+}
+
+export class EventHistory extends Array<HistoryEvent> implements History {
+  // What filter() and slice() give is a plain array.
+  static override get [Symbol.species](): ArrayConstructor {
+    return Array
+  }
+
+  of<T extends HistoryEvent['type']>(...types: readonly T[]): readonly HistoryEventOf<T>[] {
+    return this.filter((event): event is HistoryEventOf<T> => (types as readonly string[]).includes(event.type))
+  }
+
+  override toString(): string {
+    return table(this)
+  }
+}
+
+/** An event a line: when, in which process, who, what. */
+export function table(events: readonly HistoryEvent[]): string {
+  const rows = events.map(event => [`${event.at} ms`, event.process ?? '', whoOf(event), event.type, whatOf(event)])
+  const widths = [0, 1, 2, 3].map(column => Math.max(0, ...rows.map(row => row[column]!.length)))
+  const line = (row: readonly string[]): string =>
+    row
+      .map((cell, column) => (column === 0 ? cell.padStart(widths[0]!) : cell.padEnd(widths[column] ?? 0)))
+      .filter((_, column) => widths[column] !== 0)
+      .join('  ')
+      .trimEnd()
+  return rows.map(line).join('\n')
+}
+
+function whoOf(event: HistoryEvent): string {
+  if (!('group' in event)) return ''
+  // Default ids begin with their group's.
+  if (event.memberId === undefined) return event.group
+  return event.memberId.startsWith(event.group) ? event.memberId : `${event.group}/${event.memberId}`
+}
+
+function whatOf(event: HistoryEvent): string {
+  switch (event.type) {
+    case 'published':
+      return `${place(event)}${event.key === null ? '' : ` key ${keyText(event.key)}`}`
+    case 'handed out':
+      return `${place(event)}${event.attempt === 1 ? '' : ` attempt ${event.attempt}`}`
+    case 'failed':
+      return `${place(event)} attempt ${event.attempt}: ${errorText(event.error)}`
+    case 'dead-lettered':
+      return `${place(event)} to ${event.to}`
+    case 'committed':
+      return event.offsets
+        .map(({ topic, partition, nextOffset }) => `${topic}-${partition} to ${nextOffset}`)
+        .join(', ')
+    case 'assigned':
+    case 'revoked':
+    case 'lost':
+      return event.partitions.length === 0
+        ? 'nothing'
+        : event.partitions.map(({ topic, partition }) => `${topic}-${partition}`).join(', ')
+    case 'joined':
+      return ''
+    case 'left':
+      return event.reason
+    case 'fault':
+      return event.fault
+  }
+}
+
+function place({ topic, partition, offset }: AtRecord): string {
+  return `${topic}-${partition}@${offset}`
+}
+function keyText(key: Key): string {
+  return typeof key === 'string' ? JSON.stringify(key) : `<${key.length} bytes>`
+}
+export function errorText(error: unknown): string {
+  if (error instanceof Error) {
+    const { code } = error as { code?: unknown }
+    return `${typeof code === 'string' ? code : error.name}: ${error.message}`
+  }
+  return String(error)
+}

@@ -1,0 +1,245 @@
+import {
+  Broker,
+  type BrokerOptions,
+  type CloseOptions,
+  type ConsumerRecord,
+  type GroupOptions,
+  type Key,
+  keyedPartitioner,
+  type MemoryBroker,
+  type MemoryConsumerGroup,
+  type MemoryTopic,
+  MillraceError,
+  type RecordOf,
+  type TopicName,
+  type TopicOptions,
+} from '../index.js'
+import { FaultBook, type Faults } from './faults.js'
+import { EventHistory, errorText, type Happened, type History, table } from './history.js'
+import { ManualClock } from './manual-clock.js'
+import { Observer } from './observer.js'
+import { BrokerProcess, type TestProcess } from './process.js'
+
+export interface TestBrokerOptions<Topics extends object> extends Omit<BrokerOptions<Topics>, 'clock'> {
+  /** @default a new one at 0 */
+  clock?: ManualClock | undefined
+  /** Of all that is random: keyless partitioning, fault rates. @default 1 */
+  seed?: number | undefined
+}
+
+/** A broker for one test: in memory, on a clock that the test moves. */
+export interface TestBroker<Topics extends object = Record<string, unknown>, K extends Key = string>
+  extends MemoryBroker<Topics, K> {
+  readonly clock: ManualClock
+  readonly history: History
+  readonly faults: Faults
+  /** All records of a topic in the order they were published, over all partitions, also those that retention has dropped. */
+  published<N extends TopicName<Topics>>(topic: N): readonly ConsumerRecord<Topics[N], K, N>[]
+  /**
+   * The first record, published already or yet to come, that `accept` accepts; the clock moves as with advanceUntil.
+   * Rejects with REQUEST_TIMED_OUT that lists what came instead.
+   *
+   * @default timeoutMs 60_000, on the clock
+   */
+  next<N extends TopicName<Topics>>(
+    topic: N,
+    accept?: (record: ConsumerRecord<Topics[N], K, N>) => boolean,
+    options?: { timeoutMs?: number | undefined },
+  ): Promise<ConsumerRecord<Topics[N], K, N>>
+  /** The same broker as one process of several sees it: what is made through it dies with it. */
+  process(name?: string): TestProcess<Topics, K>
+  /**
+   * close(), its clock moved as with advanceUntil, then rejects with one readable list if something was left over: a
+   * handler still at work, a failure that nobody was told, a fault never met.
+   */
+  [Symbol.asyncDispose](): Promise<void>
+}
+
+/** An in-memory broker on a manual clock that remembers what happened, can be told to fail, and says at its end what was left over. */
+export function testBroker<Topics extends object = Record<string, unknown>, K extends Key = string>(
+  options: TestBrokerOptions<Topics> = {},
+): TestBroker<Topics, K> {
+  return new ObservedBroker<Topics, K>(options)
+}
+
+/** How much of the history a failure shows. */
+const shownEvents = 25
+const nextTimeoutMs = 60_000
+
+export class ObservedBroker<Topics extends object, K extends Key> implements TestBroker<Topics, K> {
+  readonly clock: ManualClock
+  readonly history: EventHistory = new EventHistory()
+  readonly faults: FaultBook
+  readonly observer: Observer
+  declare readonly [Symbol.asyncDispose]: () => Promise<void>
+  readonly #broker: MemoryBroker<Topics, K>
+  readonly #seed: number
+  #topicsMade = 0
+  readonly #groups = new Set<string>()
+  #processes = 0
+  /** Failures of groups that no listener of the test's was told. */
+  readonly #untold: string[] = []
+
+  constructor(options: TestBrokerOptions<Topics>) {
+    const { clock = new ManualClock(), seed = 1, topics, interceptors = [], ...rest } = options
+    if (!(clock instanceof ManualClock))
+      throw new MillraceError('INVALID_CONFIG', { option: 'clock', value: clock, expected: 'a ManualClock' })
+    if (!Number.isSafeInteger(seed))
+      throw new MillraceError('INVALID_CONFIG', { option: 'seed', value: seed, expected: 'a whole number' })
+    this.clock = clock
+    this.#seed = seed
+    this.faults = new FaultBook(clock, (fault, point) => {
+      this.record({ type: 'fault', fault: fault.toString(), process: point.process })
+    })
+    this.observer = new Observer(
+      this.faults,
+      event => this.record(event),
+      (topic, partition, offset) => this.#broker.topics.get(topic)?.partitions[partition]?.read(offset, 1)[0],
+    )
+    this.#broker = new Broker<Topics, K>({
+      ...rest,
+      clock,
+      interceptors: [...interceptors, ...this.observer.interceptors],
+    })
+    for (const [name, topicOptions] of Object.entries(topics ?? {}))
+      this.createTopic(name as TopicName<Topics>, topicOptions as TopicOptions<any>)
+    Object.defineProperty(this, Symbol.asyncDispose ?? Symbol.for('Symbol.asyncDispose'), {
+      value: () => this.#dispose(),
+    })
+  }
+
+  record(event: Happened): void {
+    this.history.push({ at: this.clock.now(), ...event })
+  }
+
+  // ── the broker ──
+
+  get topics(): ReadonlyMap<string, MemoryTopic<any, K>> {
+    return this.#broker.topics
+  }
+  get groups(): ReadonlyMap<string, MemoryConsumerGroup<any>> {
+    return this.#broker.groups
+  }
+  topic<N extends TopicName<Topics>>(name: N): MemoryTopic<Topics[N], K> {
+    return this.#broker.topic(name)
+  }
+  /** Keyless records go where the seed says, another way in each topic. */
+  createTopic<N extends TopicName<Topics>>(name: N, options: TopicOptions<Topics[N]> = {}): MemoryTopic<Topics[N], K> {
+    const partitioner = options.partitioner ?? keyedPartitioner({ seed: this.#seed + this.#topicsMade })
+    const topic = this.#broker.createTopic(name, { ...options, partitioner })
+    this.#topicsMade++
+    return topic
+  }
+  deleteTopic(name: TopicName<Topics>): void {
+    this.#broker.deleteTopic(name)
+  }
+  group<N extends TopicName<Topics>>(
+    id: string,
+    options: { topics: N | readonly N[] } & GroupOptions,
+  ): MemoryConsumerGroup<RecordOf<Topics, K, N>> {
+    const group = this.#broker.group(id, options)
+    if (!this.#groups.has(id))
+      this.#observe(id, group, typeof options.topics === 'string' ? [options.topics] : options.topics)
+    return group
+  }
+  settled(): Promise<void> {
+    return this.#broker.settled()
+  }
+  close(options?: CloseOptions): Promise<void> {
+    return this.#broker.close(options)
+  }
+
+  #observe(id: string, group: MemoryConsumerGroup<any>, topics: readonly string[]): void {
+    this.#groups.add(id)
+    this.observer.reads(id, topics)
+    group.on('join', ({ memberId }) => {
+      this.observer.joined(id, memberId)
+      this.record({ type: 'joined', group: id, memberId, process: this.observer.processOf(id, memberId) })
+    })
+    group.on('leave', ({ memberId, reason }) => {
+      this.record({ type: 'left', group: id, memberId, reason, process: this.observer.processOf(id, memberId) })
+      if (reason === 'crashed') this.faults.crashed(id, memberId)
+    })
+    group.on('commit', ({ memberId, offsets }) => {
+      const process = memberId === undefined ? undefined : this.observer.processOf(id, memberId)
+      this.record({ type: 'committed', group: id, memberId, offsets, process })
+    })
+    // Whoever of the test's listens for errors is told, and nothing is left over.
+    let told = 0
+    group.on('error', ({ error }) => {
+      if (told === 0) this.#untold.push(`group ${id}: ${errorText(error)}`)
+    })
+    const { on } = group
+    group.on = (event, listener) => {
+      if (event === 'error') told++
+      const off = on.call(group, event, listener as never)
+      return () => {
+        if (event === 'error') told--
+        off()
+      }
+    }
+  }
+
+  // ── what a test asks ──
+
+  published<N extends TopicName<Topics>>(topic: N): readonly ConsumerRecord<Topics[N], K, N>[] {
+    this.#broker.topic(topic)
+    return this.observer.published(topic) as unknown as readonly ConsumerRecord<Topics[N], K, N>[]
+  }
+
+  async next<N extends TopicName<Topics>>(
+    topic: N,
+    accept: (record: ConsumerRecord<Topics[N], K, N>) => boolean = () => true,
+    options: { timeoutMs?: number | undefined } = {},
+  ): Promise<ConsumerRecord<Topics[N], K, N>> {
+    const { timeoutMs = nextTimeoutMs } = options
+    const came = this.published(topic)
+    let stop = (): void => {}
+    const found = new Promise<ConsumerRecord<Topics[N], K, N>>((resolve, reject) => {
+      const look = (record: ConsumerRecord<Topics[N], K, N>): void => {
+        try {
+          if (accept(record)) resolve(record)
+        } catch (error) {
+          reject(error)
+        }
+      }
+      came.forEach(look)
+      stop = this.observer.onPublished(topic, record => look(record as unknown as ConsumerRecord<Topics[N], K, N>))
+    })
+    try {
+      return await this.clock.advanceUntil(found, { limitMs: timeoutMs })
+    } catch (error) {
+      if (!(error instanceof MillraceError) || error.code !== 'REQUEST_TIMED_OUT') throw error
+      const instead = this.history.filter(event => event.type === 'published' && event.topic === topic)
+      const what = [
+        `next('${topic}'): no record that it accepts came.`,
+        instead.length === 0
+          ? `Nothing was published to ${topic}.`
+          : `What came instead:\n${table(instead.slice(-shownEvents))}`,
+        `The last that happened:\n${table(this.history.slice(-shownEvents))}\nThis`,
+      ].join('\n')
+      throw new MillraceError('REQUEST_TIMED_OUT', { what, timeoutMs }, { cause: error })
+    } finally {
+      stop()
+    }
+  }
+
+  process(name: string = `process-${++this.#processes}`): TestProcess<Topics, K> {
+    return new BrokerProcess<Topics, K>(name, this, this.observer)
+  }
+
+  async #dispose(): Promise<void> {
+    const left: string[] = []
+    await this.clock.advanceUntil(this.close()).catch(error => {
+      for (const one of error instanceof AggregateError ? (error.errors as unknown[]) : [error])
+        left.push(`close: ${errorText(one)}`)
+    })
+    left.push(...this.observer.atWork.map(handler => `a handler is still at work: ${handler}`))
+    left.push(...this.#untold.map(failure => `nobody was told of a failure: ${failure}`))
+    left.push(...this.faults.pending.map(fault => `a fault was never met: ${fault.toString()}`))
+    this.faults.clear()
+    if (left.length === 0) return
+    const happened = table(this.history.slice(-shownEvents))
+    throw new Error(`The test has left something over:\n- ${left.join('\n- ')}\nThe last that happened:\n${happened}`)
+  }
+}

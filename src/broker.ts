@@ -85,7 +85,7 @@ export class InMemoryBroker<Topics extends object, K extends Key = string>
     if (this.#topics.has(name)) throw new MillraceError('TOPIC_ALREADY_EXISTS', { topic: name })
     const topic = new InMemoryTopic<Topics[N], K>(name, {
       ...options,
-      partitions: options.partitions ?? this.#defaultPartitions,
+      partitions: options.partitions === undefined ? this.#defaultPartitions : options.partitions,
       clock: this.clock,
       publish: this.interceptor.publish,
     })

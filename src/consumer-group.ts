@@ -84,13 +84,13 @@ export interface GroupHost {
 
 class InMemoryConsumer<R extends AnyRecord> extends EngineConsumer<R> implements MemoryConsumer<R> {
   override get memberId(): string {
-    return this.member.engine.memberId!
+    return EngineConsumer.memberOf(this).engine.memberId!
   }
   crash(): void {
-    this.member.crash()
+    EngineConsumer.memberOf(this).crash()
   }
   expel(): void {
-    this.member.expel()
+    EngineConsumer.memberOf(this).expel()
   }
 }
 
@@ -160,7 +160,7 @@ export class InMemoryConsumerGroup<R extends AnyRecord>
     return new Map(this.#existing().map(topic => [topic.name, topic.partitionCount()]))
   }
   exists(topic: string, partition: number): boolean {
-    return this.topics.includes(topic) && this.#host.find(topic)?.partitions[partition] !== undefined
+    return this.#host.find(topic)?.partitions[partition] !== undefined
   }
 
   // ── members ──
@@ -174,10 +174,10 @@ export class InMemoryConsumerGroup<R extends AnyRecord>
     const engine = new MemoryEngine<R>(this, { memberId, instanceId: options.instanceId, topics })
     const connected = this.connect(engine)
     const consumer = new InMemoryConsumer(connected, options)
-    connected.port = consumer.member
+    connected.port = EngineConsumer.memberOf(consumer)
     this.#consumers.set(engine, consumer)
     try {
-      consumer.member.join()
+      EngineConsumer.memberOf(consumer).join()
     } catch (error) {
       this.#consumers.delete(engine)
       throw error
@@ -270,7 +270,7 @@ export class InMemoryConsumerGroup<R extends AnyRecord>
   /** broker.close(): all of them at once, so that no partition is handed to one that is about to close. */
   shut(timeoutMs: number): Promise<void>[] {
     if (this.#state === 'open') this.#state = 'shut'
-    const members = [...this.#consumers.values()].map(consumer => consumer.member)
+    const members = [...this.#consumers.values()].map(consumer => EngineConsumer.memberOf(consumer))
     for (const member of members) if (!member.closing) member.markClosing()
     this.#operate(() => {
       for (const engine of this.#consumers.keys()) {
@@ -654,9 +654,7 @@ export class InMemoryConsumerGroup<R extends AnyRecord>
       )
       if (open.length === 0) resolve()
       else if (!open.every(({ where }) => this.#read(where)))
-        reject(
-          new MillraceError('CLOSED', { what: `Group ${this.id} has records left and no member that reads them: it` }),
-        )
+        reject(new MillraceError('CLOSED', { what: `Every consumer of group ${this.id} that could read what is left` }))
       else return true
       return false
     })

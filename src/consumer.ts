@@ -1,6 +1,6 @@
 import { Closing } from './async-dispose.js'
 import { checkFunction, checkOptions, checkSignal, checkTopicPartitions, checkWhole } from './core/check.js'
-import { MillraceError } from './core/errors.js'
+import { MillraceError, show } from './core/errors.js'
 import {
   type AnyRecord,
   checkOffset,
@@ -19,30 +19,34 @@ import { Wait } from './wait.js'
 
 /** Polls, iterates, runs, commits and seeks, over any engine: what Kafka's consumer does on its own side of the wire. */
 export class EngineConsumer<R extends AnyRecord> extends Closing implements Consumer<R> {
-  /** Its part in the group; of the library, not of its users. */
-  readonly member: Member<R>
+  readonly #member: Member<R>
   #loop: Loop<R> | undefined
 
   constructor(engine: Engine<R>, options: JoinOptions<R>) {
     super()
-    this.member = new Member<R>(engine, options, this)
+    this.#member = new Member<R>(engine, options, this)
+  }
+
+  /** Its part in the group: of the library, not of its users. */
+  static memberOf<R extends AnyRecord>(consumer: EngineConsumer<R>): Member<R> {
+    return consumer.#member
   }
 
   get memberId(): string | undefined {
-    return this.member.engine.memberId
+    return this.#member.engine.memberId
   }
   get assignment(): readonly TopicPartition[] {
-    return this.member.assignment
+    return this.#member.assignment
   }
   get paused(): readonly TopicPartition[] {
-    return this.member.assignment.filter(({ topic, partition }) => this.member.term(topic, partition)?.paused)
+    return this.#member.assignment.filter(({ topic, partition }) => this.#member.term(topic, partition)?.paused)
   }
   get closed(): boolean {
-    return this.member.closing
+    return this.#member.closing
   }
 
   ready(): Promise<void> {
-    return this.member.ready()
+    return this.#member.ready()
   }
 
   // ── handing out ──
@@ -50,7 +54,7 @@ export class EngineConsumer<R extends AnyRecord> extends Closing implements Cons
   poll(options: PollOptions = {}): Promise<R[]> {
     try {
       checkOptions('poll options', options)
-      const { maxRecords = this.member.engine.options.maxPollRecords, timeoutMs, signal } = options
+      const { maxRecords = this.#member.engine.options.maxPollRecords, timeoutMs, signal } = options
       checkWhole('maxRecords', maxRecords, 1)
       if (timeoutMs !== undefined && timeoutMs !== Number.POSITIVE_INFINITY) checkWhole('timeoutMs', timeoutMs, 0)
       checkSignal(signal)
@@ -69,13 +73,13 @@ export class EngineConsumer<R extends AnyRecord> extends Closing implements Cons
 
   /** A step of a loop. */
   step(loop: Loop<R>): Promise<IteratorResult<R, undefined>> {
-    if (this.#loop === loop && this.member.activity !== undefined) return Promise.reject(this.#concurrent())
+    if (this.#loop === loop && this.#member.activity !== undefined) return Promise.reject(this.#concurrent())
     try {
       if (this.#loop !== loop) this.#checkFree()
       this.#loop = loop
       const step = this.#handOut(this.#takeStep, done)
       // A rejection ends a for await without a call of return().
-      if (this.member.activity !== undefined) step.catch(() => this.leave(loop))
+      if (this.#member.activity !== undefined) step.catch(() => this.leave(loop))
       return step
     } catch (error) {
       this.leave(loop)
@@ -87,10 +91,10 @@ export class EngineConsumer<R extends AnyRecord> extends Closing implements Cons
   leave(loop: Loop<R>): void {
     if (this.#loop !== loop) return
     this.#loop = undefined
-    if (this.member.activity instanceof Wait) this.member.activity.closing()
-    for (const term of this.member.terms) {
+    if (this.#member.activity instanceof Wait) this.#member.activity.closing()
+    for (const term of this.#member.terms) {
       term.dropBuffer()
-      this.member.turns.add(term)
+      this.#member.turns.add(term)
     }
   }
 
@@ -99,19 +103,19 @@ export class EngineConsumer<R extends AnyRecord> extends Closing implements Cons
       checkFunction('handler', handler)
       checkOptions('run options', options)
       this.#checkFree()
-      this.member.comeBack()
-      return new Run(this.member, handler, options).done
+      this.#member.comeBack()
+      return new Run(this.#member, handler, options).done
     } catch (error) {
       return Promise.reject(error)
     }
   }
 
   #checkFree(): void {
-    if (this.member.closing) throw this.member.closedError()
-    if (this.member.activity !== undefined || this.#loop !== undefined) throw this.#concurrent()
+    if (this.#member.closing) throw this.#member.closedError()
+    if (this.#member.activity !== undefined || this.#loop !== undefined) throw this.#concurrent()
   }
   #concurrent(): MillraceError {
-    const { group, memberId = '(not joined yet)' } = this.member.engine
+    const { group, memberId = '(not joined yet)' } = this.#member.engine
     return new MillraceError('CONCURRENT_POLL', { group, memberId })
   }
 
@@ -122,7 +126,7 @@ export class EngineConsumer<R extends AnyRecord> extends Closing implements Cons
     timeoutMs?: number,
     signal?: AbortSignal,
   ): Promise<T> {
-    const { member } = this
+    const member = this.#member
     member.comeBack()
     if (member.engine.interceptor.poll !== undefined) return this.#handOutThrough(take, nothing, timeoutMs, signal)
     if (!member.blocked) {
@@ -146,9 +150,9 @@ export class EngineConsumer<R extends AnyRecord> extends Closing implements Cons
     timeoutMs?: number,
     signal?: AbortSignal,
   ): Promise<T> {
-    const { engine } = this.member
+    const { engine } = this.#member
     const { group, memberId } = engine
-    const wait = new Wait(this.member, take, nothing, timeoutMs, signal, true)
+    const wait = new Wait(this.#member, take, nothing, timeoutMs, signal, true)
     return new Promise((resolve, reject) => {
       let through = false
       const proceed = async (): Promise<readonly R[]> => {
@@ -173,7 +177,7 @@ export class EngineConsumer<R extends AnyRecord> extends Closing implements Cons
 
   /** A batch, from any number of partitions; they take turns (groups.md 38). Undefined if there is nothing. */
   #collect(maxRecords: number): R[] | undefined {
-    const { member } = this
+    const member = this.#member
     const batch: R[] = []
     try {
       member.resolvePositions()
@@ -201,7 +205,7 @@ export class EngineConsumer<R extends AnyRecord> extends Closing implements Cons
   }
 
   #takeOne(): R | undefined {
-    const { member } = this
+    const member = this.#member
     member.resolvePositions()
     for (let term = member.turns.current(); term !== undefined; term = member.turns.current()) {
       const found = term.fill(Math.min(member.engine.options.maxPollRecords, term.turnRecords))
@@ -219,14 +223,15 @@ export class EngineConsumer<R extends AnyRecord> extends Closing implements Cons
   }
 
   #nothingIn(term: Term<R>, found: false | typeof OUT_OF_RANGE): void {
-    if (found === OUT_OF_RANGE) this.member.outOfRange(term)
-    else this.member.drained(term)
+    if (found === OUT_OF_RANGE) this.#member.outOfRange(term)
+    else this.#member.drained(term)
   }
 
   // ── commits and positions ──
 
   commit(...args: [what?: R | readonly R[] | readonly NextOffset[]]): Promise<void> {
-    const { member } = this
+    const member = this.#member
+    if (member.outError !== undefined) return Promise.reject(member.outError)
     if (args.length === 0) return member.commitAll(member.activity instanceof Run)
     try {
       return member.commit(nextOffsets(args[0]))
@@ -237,7 +242,7 @@ export class EngineConsumer<R extends AnyRecord> extends Closing implements Cons
 
   position(topic: R['topic'], partition: number): number | undefined {
     this.#checkOpen()
-    return this.member.term(topic, partition)?.position
+    return this.#member.term(topic, partition)?.position
   }
 
   seek(topic: R['topic'], partition: number, to: StartFrom): void {
@@ -245,7 +250,7 @@ export class EngineConsumer<R extends AnyRecord> extends Closing implements Cons
     const term = this.#owned({ topic, partition })
     checkStart(to, term)
     term.seek(to)
-    this.member.retarget(term)
+    this.#member.retarget(term)
   }
 
   pause(partitions: readonly TopicPartition[] = this.assignment): void {
@@ -259,16 +264,16 @@ export class EngineConsumer<R extends AnyRecord> extends Closing implements Cons
     checkTopicPartitions('partitions', partitions)
     for (const term of partitions.map(entry => this.#owned(entry))) {
       term.paused = false
-      this.member.turns.add(term)
+      this.#member.turns.add(term)
     }
-    this.member.wake()
+    this.#member.wake()
   }
 
   #checkOpen(): void {
-    if (this.member.gone) throw this.member.closedError()
+    if (this.#member.gone) throw this.#member.closedError()
   }
   #owned({ topic, partition }: TopicPartition): Term<R> {
-    const term = this.member.term(topic, partition)
+    const term = this.#member.term(topic, partition)
     if (term === undefined) throw new MillraceError('NOT_ASSIGNED', { topic, partition })
     return term
   }
@@ -277,7 +282,7 @@ export class EngineConsumer<R extends AnyRecord> extends Closing implements Cons
 
   close(options: CloseOptions = {}): Promise<void> {
     try {
-      return this.member.close(timeoutOf(options))
+      return this.#member.close(timeoutOf(options))
     } catch (error) {
       return Promise.reject(error)
     }
@@ -328,21 +333,15 @@ function nextOffsets(what: AnyRecord | readonly AnyRecord[] | readonly NextOffse
   const found = new Map<string, NextOffset>()
   for (const entry of list) {
     const { topic, partition, offset, nextOffset } = (entry ?? {}) as Partial<AnyRecord & NextOffset>
-    if (
-      typeof topic !== 'string' ||
-      typeof partition !== 'number' ||
-      (offset === undefined && nextOffset === undefined)
-    )
-      throw new TypeError(
-        `commit() takes a record, records, or { topic, partition, nextOffset }s; got ${String(entry)}`,
-      )
+    if (typeof topic !== 'string' || typeof partition !== 'number')
+      throw new TypeError(`commit() takes a record, records, or { topic, partition, nextOffset }s; got ${show(entry)}`)
     const where = { topic, partition }
-    checkOffset((nextOffset ?? offset) as number, where)
-    const next = nextOffset ?? offset! + 1
+    const isRecord = offset !== undefined && nextOffset === undefined
+    checkOffset((isRecord ? offset : nextOffset) as number, where)
+    const next = isRecord ? offset + 1 : nextOffset!
     const key = `${topic}-${partition}`
     const before = found.get(key)
-    if (before === undefined || nextOffset !== undefined || before.nextOffset < next)
-      found.set(key, { ...where, nextOffset: next })
+    if (before === undefined || !isRecord || before.nextOffset < next) found.set(key, { ...where, nextOffset: next })
   }
   return [...found.values()]
 }

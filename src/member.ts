@@ -72,6 +72,7 @@ export class Member<R extends AnyRecord> implements MemberPort<R> {
   #again = false
   #serveDue = false
   #rejoining = false
+  #crashed = false
   /** A callback whose microtask has not come, or that runs. */
   #callback: 'due' | Callback | undefined
   #callbackSince = 0
@@ -553,7 +554,9 @@ export class Member<R extends AnyRecord> implements MemberPort<R> {
     over: () => void,
   ): void {
     const failed = (error: unknown): void => {
-      this.#errors.push(error)
+      // Who has left is not asked any more; a killed process tells nobody.
+      if (!this.gone) this.#errors.push(error)
+      else if (!this.#crashed) this.engine.report(error)
       over()
     }
     const around = this.engine.interceptor[kind]
@@ -694,6 +697,7 @@ export class Member<R extends AnyRecord> implements MemberPort<R> {
   crash(): void {
     if (this.gone) return this.#over()
     this.closing = true
+    this.#crashed = true
     this.#errors.length = 0
     this.#rejectReady(this.closedError())
     this.#leave('crashed')

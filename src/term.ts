@@ -184,13 +184,17 @@ export class Term<R extends AnyRecord = AnyRecord> implements TopicPartition, Wa
   /** Nothing is there, or a gap only: nobody has anything to finish. */
   #pass(next: number): void {
     this.#cursor = next
-    this.position = next
+    if (this.window === undefined) this.position = next
     if (this.held === 0 || this.window !== undefined) this.comeBack()
   }
 
   /** All that was handed out is finished, or, in run(), all before the first unfinished record. */
   comeBack(): void {
-    if (this.position !== undefined) this.returned = this.window?.firstUnfinished ?? this.position
+    if (this.position === undefined) return
+    // Past the gap behind the last record, once nothing taken is left to be handed out.
+    if (this.window?.size === 0 && this.#at === this.#buffer.length && this.#cursor > this.position)
+      this.position = this.#cursor
+    this.returned = this.window?.firstUnfinished ?? this.position
   }
 
   dropBuffer(): void {

@@ -103,7 +103,7 @@ export class InMemoryTopic<V = unknown, K extends Key = string> implements Memor
     return this.#around({ topic: this.name, record }, changed => this.#write(changed as ProducerRecord<V, K>))
   }
   #write(record: ProducerRecord<V, K>): RecordMetadata {
-    const timestamp = record?.timestamp ?? this.clock.now()
+    const timestamp = record?.timestamp === undefined ? this.clock.now() : record.timestamp
     const log = this.#append(record, timestamp)
     return { topic: this.name, partition: log.index, offset: this.#lastOffset, timestamp }
   }
@@ -112,7 +112,9 @@ export class InMemoryTopic<V = unknown, K extends Key = string> implements Memor
     if (typeof records?.[Symbol.iterator] !== 'function')
       throw new TypeError(`publishAll() takes an iterable of records; got ${show(records)}`)
     if (this.#around !== undefined) for (const record of records) this.publish(record)
-    else for (const record of records) this.#append(record, record?.timestamp ?? this.clock.now())
+    else
+      for (const record of records)
+        this.#append(record, record?.timestamp === undefined ? this.clock.now() : record.timestamp)
   }
 
   /** Everything is checked before anything is written. */
@@ -127,7 +129,8 @@ export class InMemoryTopic<V = unknown, K extends Key = string> implements Memor
       throw new TypeError(
         `A record for topic ${this.name} has no value (undefined); a tombstone is written down: value: null`,
       )
-    if (!Number.isSafeInteger(timestamp) || timestamp < 0) throw this.#refusal(`timestamp ${show(timestamp)}`)
+    if (!Number.isSafeInteger(timestamp) || timestamp < 0)
+      throw this.#refusal(`its timestamp must be whole milliseconds of at least 0; got ${show(timestamp)}`)
     if (key === null && this.#compact) throw this.#refusal('a compacted topic needs a key')
     const headers = record.headers === undefined ? noHeaders : readHeaders(record.headers)
     const value = this.#codec === undefined || record.value === null ? record.value : this.#encode(record.value)

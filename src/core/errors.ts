@@ -58,7 +58,7 @@ const messages: { readonly [Code in ErrorCode]: (details: ErrorDetails[Code]) =>
       ? `There is no topic ${show(d.topic)}`
       : `There is no partition ${show(d.partition)} of topic ${d.topic}`,
   ILLEGAL_GENERATION: d =>
-    `Commit refused: its partition was given up in generation ${d.generation} of group ${d.group}, which is at ${d.current} now`,
+    `Commit refused: it names a partition that this consumer does not own (any more); its assignment is of generation ${d.generation}, group ${d.group} is at ${d.current}`,
   OFFSET_OUT_OF_RANGE: d => `Offset ${d.offset} is out of the range of ${at(d)}`,
   UNKNOWN_MEMBER_ID: d => `${d.memberId} is not a member of group ${d.group}: it was closed, crashed or expelled`,
   FENCED_INSTANCE_ID: d =>

@@ -207,6 +207,8 @@ export const groups: Promises = {
     await w.until('two partitions each', () => stays.assignment.length === 2 && goes.assignment.length === 2)
     const [kept, left] = [partitionsOf(stays.assignment), partitionsOf(goes.assignment)]
     await w.close(goes)
+    await w.pass(w.shortMs)
+    same('what the other has meanwhile', partitionsOf(stays.assignment), kept)
     const back = await w.join(group, { instanceId: 'a' })
     same('what it has', partitionsOf(back.assignment), left)
     same('what the other has', partitionsOf(stays.assignment), kept)

@@ -703,11 +703,10 @@ export class Member<R extends AnyRecord> implements MemberPort<R> {
     this.#leave('crashed')
   }
 
-  #leave(reason: 'closed' | 'crashed', why: unknown = this.#unknown()): void {
-    const wasFenced = this.fenced
+  #leave(reason: 'closed' | 'crashed', why?: unknown): void {
+    if (!this.fenced) this.#out = this.#unknown()
     this.#phase = 'gone'
-    if (!wasFenced) this.#out = this.#unknown()
-    for (const term of [...this.#terms.values()]) this.#endTerm(term, why)
+    for (const term of [...this.#terms.values()]) this.#endTerm(term, why ?? this.#out)
     this.#interval.stop()
     this.autoCommit.stop()
     this.engine.leave(reason, () => this.#over())

@@ -104,6 +104,13 @@ export class ManualClock implements Clock {
     })
   }
 
+  /** To the next timer, and no further. Of the simulation, which looks around after each. */
+  async advanceToNext(): Promise<void> {
+    const handle = this.#first(Number.POSITIVE_INFINITY)
+    if (handle !== undefined) this.#fire(handle)
+    await nextTurn()
+  }
+
   /** The timer that is due first, of those until a time. */
   #first(until: number): number | undefined {
     let first: number | undefined

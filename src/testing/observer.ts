@@ -5,7 +5,7 @@ import type { Happened } from './history.js'
 type Read = (topic: string, partition: number, offset: number) => ConsumerRecord<unknown, any> | undefined
 
 /** Something that may be put before every operation of a member, besides faults: simulate()'s scheduler. */
-export type Gate = (point: Point) => Promise<void> | undefined
+export type Gate = (point: Point) => Promise<Effect | undefined> | undefined
 
 /** Sees all that the producers and consumers of a broker do, writes it down, and lets faults act on it. */
 export class Observer {
@@ -21,6 +21,8 @@ export class Observer {
   /** Whose code is on the stack. */
   #process: string | undefined
   gate: Gate | undefined
+  /** Something that may keep back the answer of a publish, which itself is done at once. */
+  answer: ((point: Point) => Promise<void> | undefined) | undefined
 
   constructor(faults: FaultBook, record: (event: Happened) => void, read: Read) {
     this.#faults = faults
@@ -220,7 +222,7 @@ export class Observer {
   /** First the scheduler, if there is one, then what the faults make of it. At once, unless somebody waits. */
   #through(where: Touched, proceed: () => any): any {
     const gate = this.gate?.(where.point)
-    if (gate !== undefined) return gate.then(() => this.#withEffect(this.#faults.meet(where), proceed))
+    if (gate !== undefined) return gate.then(effect => this.#withEffect(effect ?? this.#faults.meet(where), proceed))
     return this.#withEffect(this.#faults.meet(where), proceed)
   }
   #withEffect(effect: Effect | undefined, proceed: () => any): any {

@@ -7,6 +7,7 @@ import {
   type GroupOptions,
   type JoinOptions,
   type Key,
+  type MaybePromise,
   type MemoryBroker,
   type MemoryConsumer,
   type MemoryConsumerGroup,
@@ -83,6 +84,12 @@ export class BrokerProcess<Topics extends object, K extends Key> implements Test
     if (this.#state !== 'running') throw new MillraceError('CLOSED', { what: `Process ${this.name}` })
     return this.#observer.as(this.name, call)
   }
+  /** The same for what a simulation may answer later. */
+  answered<T>(topic: string, call: () => T): MaybePromise<T> {
+    const result = this.act(call)
+    const answer = this.#observer.answer?.({ operation: 'publish', topic, process: this.name })
+    return answer === undefined ? result : answer.then(() => result)
+  }
   joined(consumer: MemoryConsumer<any>): void {
     this.#consumers.add(consumer)
   }
@@ -120,11 +127,11 @@ class ProcessTopic<V, K extends Key> implements Topic<V, K> {
   partitionCount(): number {
     return this.#process.act(() => this.#topic.partitionCount()) as number
   }
-  publish(record: ProducerRecord<V, K>): RecordMetadata {
-    return this.#process.act(() => this.#topic.publish(record)) as RecordMetadata
+  publish(record: ProducerRecord<V, K>): MaybePromise<RecordMetadata> {
+    return this.#process.answered(this.name, () => this.#topic.publish(record) as RecordMetadata)
   }
-  publishAll(records: Iterable<ProducerRecord<V, K>>): void {
-    this.#process.act(() => this.#topic.publishAll(records))
+  publishAll(records: Iterable<ProducerRecord<V, K>>): MaybePromise<void> {
+    return this.#process.answered(this.name, () => this.#topic.publishAll(records) as undefined)
   }
   read(options?: Parameters<Topic<V, K>['read']>[0]): ReturnType<Topic<V, K>['read']> {
     return this.#process.act(() => this.#topic.read(options))

@@ -1,0 +1,109 @@
+import { type Broker, type Key, type MaybePromise, MillraceError } from '../index.js'
+import { type History, table } from './history.js'
+import { everything, type Outcome, type Plan, runSchedule } from './schedule.js'
+import { shorten } from './shorten.js'
+import type { TestBroker, TestBrokerOptions } from './test-broker.js'
+
+export interface SimulationOptions<Topics extends object> extends Omit<TestBrokerOptions<Topics>, 'clock'> {
+  /** Of the first schedule; a failure names its own, and `{ seed, schedules: 1 }` replays it. @default 1 */
+  seed?: number | undefined
+  /** @default 200 */
+  schedules?: number | undefined
+  /** Chance, at each step, that a service's process is killed (and started anew). @default 0.02 */
+  crashRate?: number | undefined
+  /** Chance, at each operation of a service, of a fault (fail, lost answer, delay). @default 0 */
+  faultRate?: number | undefined
+}
+
+/** What one schedule is made of: the scenario says it anew for each. */
+export interface World<Topics extends object, K extends Key> {
+  readonly broker: TestBroker<Topics, K>
+  /** Seeded, 0 <= x < 1. */
+  random(): number
+  /**
+   * What runs as a process of its own, may be killed at any step, and is then started again. One that fails is started
+   * again where there are faults; where there are none the simulation has found something.
+   *
+   * @default copies 1
+   */
+  service(
+    name: string,
+    start: (broker: Broker<Topics, K>) => MaybePromise<unknown>,
+    options?: { copies?: number | undefined },
+  ): void
+  /** What the outside does, in this order, at moments the schedule picks. @default times 1 */
+  step(act: (i: number) => MaybePromise<unknown>, options?: { times?: number | undefined }): void
+  /** Holds after every step. */
+  always(check: () => void): void
+  /** Holds once all steps are taken, nobody is killed any more and everything has come to rest. */
+  eventually(check: () => MaybePromise<void>): void
+}
+
+/** A schedule that breaks a check; its message says how to see it again. */
+export class SimulationError extends Error {
+  override readonly name: string = 'SimulationError'
+  readonly seed: number
+  /** The shortest schedule found that still fails. */
+  readonly history: History
+
+  constructor(seed: number, found: Outcome, shortest: Outcome) {
+    const { failure } = shortest
+    const less = `${amount(found)}, shortened to ${amount(shortest)}`
+    super(
+      [
+        `The schedule of seed ${seed} fails: ${failure!.where}: ${messageOf(failure!.error)}`,
+        `See it again with simulate({ seed: ${seed}, schedules: 1, ... }). It took ${less}:`,
+        table(shortest.history),
+      ].join('\n'),
+      { cause: failure!.error },
+    )
+    this.seed = seed
+    this.history = shortest.history
+  }
+}
+
+/**
+ * Runs the caller's own code under random but reproducible interleavings, crashes, rebalances and faults. Rejects with a
+ * SimulationError at the first that breaks a check.
+ */
+export async function simulate<Topics extends object = Record<string, unknown>, K extends Key = string>(
+  options: SimulationOptions<Topics>,
+  scenario: (world: World<Topics, K>) => MaybePromise<void>,
+): Promise<{ readonly schedules: number; readonly steps: number; readonly crashes: number }> {
+  const { seed: first = 1, schedules = 200, crashRate = 0.02, faultRate = 0, ...broker } = options ?? {}
+  checkWhole('seed', first, Number.MIN_SAFE_INTEGER)
+  checkWhole('schedules', schedules, 1)
+  checkRate('crashRate', crashRate)
+  checkRate('faultRate', faultRate)
+  if (typeof scenario !== 'function')
+    throw new MillraceError('INVALID_CONFIG', { option: 'scenario', value: scenario, expected: 'a function' })
+  const run = (seed: number, plan: Plan): Promise<Outcome> =>
+    runSchedule<Topics, K>({ ...broker, seed, crashRate, faultRate }, scenario, plan)
+  let steps = 0
+  let crashes = 0
+  for (let seed = first; seed < first + schedules; seed++) {
+    const outcome = await run(seed, everything)
+    steps += outcome.steps
+    crashes += outcome.crashes
+    if (outcome.failure !== undefined) {
+      const shortest = await shorten(outcome, plan => run(seed, plan))
+      throw new SimulationError(seed, outcome, shortest)
+    }
+  }
+  return { schedules, steps, crashes }
+}
+
+function amount({ acts, crashes, faults, leaps }: Outcome): string {
+  return `${acts} steps of the outside, ${crashes} crashes, ${faults} faults and ${leaps} leaps of time`
+}
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error)
+}
+function checkWhole(option: string, value: unknown, least: number): void {
+  if (!Number.isSafeInteger(value) || (value as number) < least)
+    throw new MillraceError('INVALID_CONFIG', { option, value, expected: `a whole number of at least ${least}` })
+}
+function checkRate(option: string, value: unknown): void {
+  if (typeof value !== 'number' || !(value >= 0 && value <= 1))
+    throw new MillraceError('INVALID_CONFIG', { option, value, expected: 'a number from 0 to 1' })
+}

@@ -1,10 +1,11 @@
 import { AutoCommit } from './auto-commit.js'
+import { Commits, type Committer } from './commits.js'
 import { MillraceError } from './core/errors.js'
-import { type AnyRecord, checkOffset, type NextOffset, type TopicPartition } from './core/record.js'
+import type { AnyRecord, NextOffset, TopicPartition } from './core/record.js'
 import type { Engine, MemberPort, Source } from './engine.js'
-import { type MemberOperation, type PartitionsOperation, thenAtOnce } from './interceptor.js'
+import { inOrder, Listeners, type PartitionsAct } from './listeners.js'
 import { PollInterval } from './poll-interval.js'
-import type { Consumer, JoinOptions, MaybePromise } from './portable.js'
+import type { Consumer, JoinOptions } from './portable.js'
 import { Term } from './term.js'
 import { Turns } from './turns.js'
 
@@ -31,13 +32,11 @@ export interface Activity {
 /** Kafka: KafkaConsumer.close()'s default. */
 export const closeTimeoutMs = 30_000
 
-type Callback = 'assigned' | 'revoked' | 'lost'
-
 /**
  * One member's part in its group: what it owns, which callbacks are due, when it is safe to give a partition up, how it is
  * expelled and comes back, and how it leaves (groups.md 1.2, 1.3, 1.9). The consumer hands out what this allows it to.
  */
-export class Member<R extends AnyRecord> implements MemberPort<R> {
+export class Member<R extends AnyRecord> implements MemberPort<R>, Committer<R> {
   readonly engine: Engine<R>
   readonly turns: Turns<R>
   readonly autoCommit: AutoCommit<R>
@@ -47,8 +46,8 @@ export class Member<R extends AnyRecord> implements MemberPort<R> {
 
   /** What it subscribes to. */
   readonly topics: readonly string[]
-  readonly #listeners: JoinOptions<R>
-  readonly #consumer: Consumer<R>
+  readonly #listeners: Listeners<R>
+  readonly #commits: Commits<R>
   readonly #interval: PollInterval
   readonly #terms = new Map<string, Term<R>>()
   #phase: 'joining' | 'live' | 'expelled' | 'fenced' | 'gone' = 'joining'
@@ -74,10 +73,8 @@ export class Member<R extends AnyRecord> implements MemberPort<R> {
   #rejoining = false
   #crashed = false
   /** A callback whose microtask has not come, or that runs. */
-  #callback: 'due' | Callback | undefined
+  #callback: 'due' | PartitionsAct | undefined
   #callbackSince = 0
-  /** The synchronous part of a callback is on the stack. */
-  #inCallback = false
   /** onAssigned has not been called since the last (re)join. */
   #welcome = false
   /** Partitions that are gone, for onLost. */
@@ -92,11 +89,8 @@ export class Member<R extends AnyRecord> implements MemberPort<R> {
     const { clock, options } = engine
     this.engine = engine
     this.topics = engine.topics
-    const { onAssigned, onRevoked, onLost } = listeners
-    // Kafka: a listener has all three. Who hears of what goes has been told of what came, if only in passing (rule 14).
-    const told = onAssigned ?? (onRevoked === undefined && onLost === undefined ? undefined : () => {})
-    this.#listeners = { onAssigned: told, onRevoked, onLost }
-    this.#consumer = consumer
+    this.#listeners = new Listeners(engine, listeners, consumer, error => this.#keepError(error))
+    this.#commits = new Commits(engine, this)
     this.turns = new Turns(options.maxPollRecords)
     this.#interval = new PollInterval(
       clock,
@@ -108,13 +102,7 @@ export class Member<R extends AnyRecord> implements MemberPort<R> {
       engine,
       () => this.#terms.values(),
       () => this.activity?.atWork === 0 && !this.callbackRuns,
-      (offsets, then) => {
-        try {
-          thenAtOnce(this.#commitThrough(offsets, false), then, then)
-        } catch {
-          then()
-        }
-      },
+      (offsets, then) => this.#commits.commitQuietly(offsets, then),
     )
   }
 
@@ -131,7 +119,7 @@ export class Member<R extends AnyRecord> implements MemberPort<R> {
     return term?.source === source ? term : undefined
   }
   get assignment(): readonly TopicPartition[] {
-    this.#assignment ??= Object.freeze(listOf([...this.#terms.values()]))
+    this.#assignment ??= Object.freeze(inOrder([...this.#terms.values()]))
     return this.#assignment
   }
   get live(): boolean {
@@ -251,7 +239,7 @@ export class Member<R extends AnyRecord> implements MemberPort<R> {
     this.#phase = 'live'
     this.#out = undefined
     this.#rejoining = false
-    this.#welcome = this.#listeners.onAssigned !== undefined
+    this.#welcome = this.#listeners.has('assign')
     this.#lastBack = this.engine.clock.now()
     this.#interval.arm()
     this.#changed()
@@ -269,24 +257,20 @@ export class Member<R extends AnyRecord> implements MemberPort<R> {
   granted(sources: readonly Source<R>[]): void {
     for (const source of sources) {
       const term = new Term(source, this.#more)
-      term.announced = this.#listeners.onAssigned === undefined
+      term.announced = !this.#listeners.has('assign')
       this.#terms.set(`${source.topic}-${source.partition}`, term)
       this.turns.add(term)
     }
     this.#unresolved = true
     this.#assignment = undefined
     this.#assignedIn = this.engine.generation
-    if (this.#listeners.onAssigned === undefined) this.#assignQuietly(sources)
+    if (!this.#listeners.has('assign')) this.#assignQuietly(sources)
     this.#changed()
   }
   #assignQuietly(sources: readonly Source<R>[]): void {
-    const terms = sources.map(source => this.#termOf(source)!)
-    for (const term of terms) term.assigning = true
-    this.#aroundNothing('assign', terms, () => {
-      for (const term of terms) {
-        term.assigning = false
-        if (!term.ended) this.turns.add(term)
-      }
+    const terms = this.#assigning(sources.map(source => this.#termOf(source)!))
+    this.#listeners.pass('assign', terms, () => {
+      this.#assigned(terms)
       this.wake()
     })
   }
@@ -313,9 +297,8 @@ export class Member<R extends AnyRecord> implements MemberPort<R> {
     this.#changed()
   }
   #loseAll(terms: readonly Term<R>[], error: unknown): void {
-    const { onLost, onRevoked } = this.#listeners
     const told = terms.filter(term => this.#lose(term, error))
-    if ((onLost ?? onRevoked) === undefined) this.#aroundNothing('lose', told, () => {})
+    if (!this.#listeners.has('lose')) this.#listeners.pass('lose', told, () => {})
   }
 
   out(phase: 'expelled' | 'fenced', error: unknown): void {
@@ -346,7 +329,7 @@ export class Member<R extends AnyRecord> implements MemberPort<R> {
     return this.#termOf(source)?.window?.waiting ?? false
   }
   waitingFor(source: Source<R>): 'records' | 'callback' {
-    const held = this.#listeners.onRevoked === undefined ? (this.#termOf(source)?.held ?? 0) : this.#held
+    const held = this.#listeners.has('revoke') ? this.#held : (this.#termOf(source)?.held ?? 0)
     return held > 0 && !this.callbackRuns ? 'records' : 'callback'
   }
 
@@ -431,7 +414,7 @@ export class Member<R extends AnyRecord> implements MemberPort<R> {
 
   /** Rules 13 and 14: without an onRevoked, or before onAssigned has named it, a partition goes as soon as it is not held. */
   #giveUpQuietly(): void {
-    const quiet = this.#listeners.onRevoked === undefined
+    const quiet = !this.#listeners.has('revoke')
     const going: Term<R>[] = []
     for (const term of this.#terms.values()) {
       if (!(term.wanted || this.closing) || term.leaving || term.held > 0) continue
@@ -442,12 +425,12 @@ export class Member<R extends AnyRecord> implements MemberPort<R> {
   #commitAndRelease(terms: readonly Term<R>[]): void {
     for (const term of terms) term.leaving = true
     const told = terms.filter(term => term.announced)
-    this.autoCommit.commitThen(() => this.#aroundNothing('revoke', told, () => this.#release(terms)))
+    this.autoCommit.commitThen(() => this.#listeners.pass('revoke', told, () => this.#release(terms)))
   }
   #release(terms: readonly Term<R>[]): void {
     const living = terms.filter(term => !term.ended)
     if (living.length === 0) return
-    const error = this.#stale()
+    const error = this.staleError()
     for (const term of living) this.#endTerm(term, error)
     this.engine.release(living.map(term => term.source))
     this.#changed()
@@ -455,9 +438,8 @@ export class Member<R extends AnyRecord> implements MemberPort<R> {
 
   /** The term is over without its owner having been asked. Rule 19: what onRevoked has been told is not named again. */
   #lose(term: Term<R>, error: unknown): boolean {
-    const { onLost, onRevoked } = this.#listeners
     const told = term.announced && !term.leaving
-    if (told && (onLost ?? onRevoked) !== undefined) this.#lost.push({ topic: term.topic, partition: term.partition })
+    if (told && this.#listeners.has('lose')) this.#lost.push({ topic: term.topic, partition: term.partition })
     this.#endTerm(term, error)
     return told
   }
@@ -467,51 +449,53 @@ export class Member<R extends AnyRecord> implements MemberPort<R> {
     this.#held -= term.held
     term.end(reason)
   }
-  #stale(): MillraceError {
+  staleError(): MillraceError {
     const { group, generation } = this.engine
     return new MillraceError('ILLEGAL_GENERATION', { group, generation: this.#assignedIn, current: generation })
   }
 
   // ── callbacks ──
 
-  #dueCallback(): Callback | undefined {
-    if (this.#lost.length > 0 && (this.activity !== undefined || this.closing)) return 'lost'
+  #dueCallback(): PartitionsAct | undefined {
+    if (this.#lost.length > 0 && (this.activity !== undefined || this.closing)) return 'lose'
     if (!this.live) return undefined
     let fresh = this.#welcome
     for (const term of this.#terms.values()) {
       if (term.leaving) continue
       if (!term.announced) fresh ||= !term.wanted
-      else if ((term.wanted || this.closing) && this.#listeners.onRevoked !== undefined) return 'revoked'
+      else if ((term.wanted || this.closing) && this.#listeners.has('revoke')) return 'revoke'
     }
-    return fresh && !this.closing ? 'assigned' : undefined
+    return fresh && !this.closing ? 'assign' : undefined
   }
 
   #startCallback(): void {
     this.#callback = undefined
     if (this.gone) return
-    const kind = this.#nothingAtWork ? this.#dueCallback() : undefined
-    if (kind === undefined) return this.#changed()
-    this.#callback = kind
+    const act = this.#nothingAtWork ? this.#dueCallback() : undefined
+    if (act === undefined) return this.#changed()
+    this.#callback = act
     this.#callbackSince = this.engine.clock.now()
     this.#interval.arm()
-    if (kind === 'revoked') this.autoCommit.commitThen(() => this.#callRevoked())
-    else if (kind === 'assigned') this.#callAssigned()
-    else this.#call('lose', this.#listeners.onLost ?? this.#listeners.onRevoked, listOf(this.#lost.splice(0)), () => {})
+    if (act === 'revoke') this.autoCommit.commitThen(() => this.#callRevoked())
+    else if (act === 'assign') this.#callAssigned()
+    else this.#call('lose', this.#lost.splice(0), () => {})
   }
 
   #callAssigned(): void {
     const terms = [...this.#terms.values()].filter(term => !term.announced && !term.wanted && !term.leaving)
     this.#welcome = false
+    for (const term of terms) term.announced = true
+    this.#call('assign', this.#assigning(terms), () => this.#assigned(terms))
+  }
+  #assigning(terms: readonly Term<R>[]): readonly Term<R>[] {
+    for (const term of terms) term.assigning = true
+    return terms
+  }
+  #assigned(terms: readonly Term<R>[]): void {
     for (const term of terms) {
-      term.announced = true
-      term.assigning = true
+      term.assigning = false
+      if (!term.ended) this.turns.add(term)
     }
-    this.#call('assign', this.#listeners.onAssigned, listOf(terms), () => {
-      for (const term of terms) {
-        term.assigning = false
-        if (!term.ended) this.turns.add(term)
-      }
-    })
   }
 
   #callRevoked(): void {
@@ -521,58 +505,21 @@ export class Member<R extends AnyRecord> implements MemberPort<R> {
     // A commit that took its time: meanwhile the move may have been called off, or the member expelled.
     if (!this.live || terms.length === 0) return this.#callbackOver()
     for (const term of terms) term.leaving = true
-    this.#call('revoke', this.#listeners.onRevoked, listOf(terms), () => this.#release(terms))
+    this.#call('revoke', terms, () => this.#release(terms))
   }
 
-  #call(
-    kind: 'assign' | 'revoke' | 'lose',
-    listener: JoinOptions<R>['onAssigned'],
-    partitions: readonly TopicPartition[],
-    then: () => void,
-  ): void {
-    // "Over" and its bookkeeping are one block: nothing may come between them.
-    const over = (): void => {
+  /** "Over" and its bookkeeping are one block: nothing may come between them. */
+  #call(act: PartitionsAct, partitions: readonly TopicPartition[], then: () => void): void {
+    this.#listeners.call(act, inOrder(partitions), () => {
       if (!this.gone) then()
       this.#callbackOver()
-    }
-    this.#around(kind, partitions, () => this.#tell(listener, partitions), over)
-  }
-  #tell(listener: JoinOptions<R>['onAssigned'], partitions: readonly TopicPartition[]): unknown {
-    this.#inCallback = true
-    try {
-      return listener?.(partitions, this.#consumer)
-    } finally {
-      this.#inCallback = false
-    }
+    })
   }
 
-  /** Through the interceptor, if there is one; a failure is told by the next call that can. */
-  #around(
-    kind: 'assign' | 'revoke' | 'lose',
-    partitions: readonly TopicPartition[],
-    act: () => unknown,
-    over: () => void,
-  ): void {
-    const failed = (error: unknown): void => {
-      // Who has left is not asked any more; a killed process tells nobody.
-      if (!this.gone) this.#errors.push(error)
-      else if (!this.#crashed) this.engine.report(error)
-      over()
-    }
-    const around = this.engine.interceptor[kind]
-    let result: unknown
-    try {
-      const operation: PartitionsOperation = { ...this.#self, partitions }
-      result = around === undefined ? act() : around.call(this.engine.interceptor, operation, act)
-    } catch (error) {
-      return failed(error)
-    }
-    thenAtOnce(result, over, failed)
-  }
-  /** Where there is no listener to be told, an interceptor hears of it all the same. */
-  #aroundNothing(kind: 'assign' | 'revoke' | 'lose', partitions: readonly TopicPartition[], over: () => void): void {
-    if (this.engine.interceptor[kind] === undefined || partitions.length === 0) over()
-    else this.#around(kind, listOf(partitions), () => {}, over)
+  /** To be told by the next call that can; who has left is not asked any more, and a killed process tells nobody. */
+  #keepError(error: unknown): void {
+    if (!this.gone) this.#errors.push(error)
+    else if (!this.#crashed) this.engine.report(error)
   }
 
   #callbackOver(): void {
@@ -646,7 +593,7 @@ export class Member<R extends AnyRecord> implements MemberPort<R> {
   /** Settles when it has left. A call that a callback may be awaiting does not wait: it would wait for itself. */
   close(timeoutMs: number): Promise<void> {
     const first = !this.closing
-    const inside = this.#inCallback || (!first && this.callbackRuns)
+    const inside = this.#listeners.calling || (!first && this.callbackRuns)
     if (first) this.beginClose(timeoutMs)
     // A promise of its own for each caller, so that a rejection that nobody handles is seen.
     if (!inside) return this.#left.promise.then()
@@ -729,48 +676,8 @@ export class Member<R extends AnyRecord> implements MemberPort<R> {
 
   // ── commits ──
 
-  /** Checked whole before anything is written (groups.md 28 to 30). */
-  async commit(offsets: readonly NextOffset[]): Promise<void> {
-    for (const entry of offsets) checkOffset(entry.nextOffset, entry)
-    this.#checkOwned(offsets)
-    if (offsets.length > 0) await this.#commitThrough(offsets)
-  }
-  #checkOwned(offsets: readonly NextOffset[]): void {
-    if (this.#out !== undefined) throw this.#out
-    for (const { topic, partition } of offsets) {
-      if (this.term(topic, partition) !== undefined) continue
-      throw this.engine.exists(topic, partition)
-        ? this.#stale()
-        : new MillraceError('UNKNOWN_TOPIC_OR_PARTITION', { topic, partition })
-    }
-  }
-
-  #commitThrough(offsets: readonly NextOffset[], explicit = true): MaybePromise<void> {
-    const { commit } = this.engine.interceptor
-    if (commit === undefined) return this.#commitNow(offsets, explicit)
-    return commit({ ...this.#self, offsets }, () => {
-      // It may have taken its time.
-      this.#checkOwned(offsets)
-      return this.#commitNow(offsets, explicit)
-    })
-  }
-  /** A promise only where the engine answers later. */
-  #commitNow(offsets: readonly NextOffset[], explicit: boolean): MaybePromise<void> {
-    const terms = !explicit ? [] : offsets.map(({ topic, partition }) => this.term(topic, partition)!)
-    const answer = new Answer()
-    this.engine.commit(offsets, error => {
-      if (error === undefined) {
-        terms.forEach((term, i) => {
-          term.explicit = offsets[i]!.nextOffset
-        })
-        this.engine.changed()
-      }
-      answer.give(error)
-    })
-    return answer.taken()
-  }
-  get #self(): MemberOperation {
-    return { group: this.engine.group, memberId: this.engine.memberId }
+  commit(offsets: readonly NextOffset[]): Promise<void> {
+    return this.#commits.commit(offsets)
   }
 
   /** Every position or, where that would cover what is in the hands of others, all that is finished (groups.md 31). */
@@ -781,24 +688,6 @@ export class Member<R extends AnyRecord> implements MemberPort<R> {
       if (nextOffset !== undefined) offsets.push({ topic: term.topic, partition: term.partition, nextOffset })
     }
     return this.commit(offsets)
-  }
-}
-
-/** What is answered once: taken as a value if it is there already, else as a promise. */
-class Answer {
-  #given: { readonly error: unknown } | undefined
-  #settle: ((error: unknown) => void) | undefined
-
-  give(error: unknown): void {
-    this.#given = { error }
-    this.#settle?.(error)
-  }
-  taken(): MaybePromise<void> {
-    if (this.#given === undefined)
-      return new Promise((resolve, reject) => {
-        this.#settle = error => (error === undefined ? resolve() : reject(error))
-      })
-    if (this.#given.error !== undefined) throw this.#given.error
   }
 }
 
@@ -813,10 +702,4 @@ class Deferred {
   constructor() {
     this.promise.catch(() => {})
   }
-}
-
-function listOf(partitions: readonly TopicPartition[]): readonly TopicPartition[] {
-  return partitions
-    .map(({ topic, partition }) => ({ topic, partition }))
-    .sort((a, b) => (a.topic === b.topic ? a.partition - b.partition : a.topic < b.topic ? -1 : 1))
 }

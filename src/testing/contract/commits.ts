@@ -1,7 +1,7 @@
 import type { NextOffset } from '../../index.js'
 import { check } from '../runner.js'
 import { same } from './assert.js'
-import { given, numbered, type Promises, upTo, valuesOf } from './world.js'
+import { given, later, numbered, type Promises, upTo, valuesOf } from './world.js'
 
 const manual = { commitMode: 'manualCommit' } as const
 
@@ -158,7 +158,7 @@ export const commits: Promises = {
     same('committed while the records are in hand', await w.committed(group, 'orders', 0), undefined)
     await w.take(consumer, 2)
     await w.until('what was in hand to be committed', async () => (await group.committed(w.name('orders'), 0)) === 3)
-    const parked = consumer.poll()
+    const parked = later(consumer.poll())
     await w.until('all to be committed while it waits', async () => (await group.committed(w.name('orders'), 0)) === 5)
     await w.close(consumer)
     same('the poll that waited', await w.keep('a poll to end with its consumer', parked), [])

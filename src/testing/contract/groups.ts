@@ -4,6 +4,7 @@ import { same } from './assert.js'
 import {
   type Group,
   given,
+  later,
   type Member,
   nameOf,
   numbered,
@@ -74,11 +75,11 @@ export const groups: Promises = {
     const members = await shared(w, 2, group, group, group)
     const idle = members.find(member => member.assignment.length === 0)!
     check(idle !== undefined, () => 'two partitions, but three owners')
-    const waiting = idle.poll()
+    const waiting = later(idle.poll())
     await w.publish('orders', numbered(2, 2))
     const [stays, leaves] = members.filter(member => member !== idle) as [Member, Member]
     for (const owner of [stays, leaves]) await w.take(owner, 1)
-    const parked = stays.poll()
+    const parked = later(stays.poll())
     await w.close(leaves)
     await w.until('the member that waited to own a partition', () => idle.assignment.length === 1)
     const [{ partition }] = idle.assignment as readonly [TopicPartition]
@@ -169,9 +170,11 @@ export const groups: Promises = {
     await w.until('a record of each partition to be at work', () => begun.length === 2)
     const b = group.join()
     let ready = false
-    const waiting = b.ready().then(() => {
-      ready = true
-    })
+    const waiting = later(
+      b.ready().then(() => {
+        ready = true
+      }),
+    )
     await w.until('the newcomer to be a member', () => b.memberId !== undefined)
     await w.pass(w.shortMs)
     check(!ready, () => 'the newcomer was ready while the other was at work on both partitions')
@@ -225,10 +228,12 @@ export const groups: Promises = {
       done++
     })
     let caughtUp = false
-    const waiting = group.caughtUp().then(() => {
-      caughtUp = true
-      return done
-    })
+    const waiting = later(
+      group.caughtUp().then(() => {
+        caughtUp = true
+        return done
+      }),
+    )
     await w.pass(w.shortMs)
     check(!caughtUp, () => 'caughtUp() while the first record was at work')
     gate.open()
@@ -242,8 +247,8 @@ export const groups: Promises = {
     await w.publish('orders', numbered(3))
     await w.refused('caughtUp() without members', 'CLOSED', () => group.caughtUp())
     const consumer = await w.join(group)
-    const waiting = group.caughtUp()
-    const refused = w.refused('caughtUp() when the last member leaves', 'CLOSED', () => waiting)
+    const waiting = later(group.caughtUp())
+    const refused = later(w.refused('caughtUp() when the last member leaves', 'CLOSED', () => waiting))
     await w.close(consumer)
     await refused
   }),

@@ -4,6 +4,7 @@ import { same } from './assert.js'
 import {
   type Group,
   given,
+  later,
   type Member,
   numbered,
   type Promises,
@@ -33,7 +34,7 @@ export const listeners: Promises = {
           log.push('told')
         },
       })
-      const polled = consumer.poll().then(records => log.push(['polled', records.length > 0]))
+      const polled = later(consumer.poll().then(records => log.push(['polled', records.length > 0])))
       await w.keep(
         'a member to be ready',
         consumer.ready().then(() => log.push('ready')),
@@ -76,7 +77,7 @@ export const listeners: Promises = {
       },
     })
     await w.take(a, 6)
-    const parked = a.poll()
+    const parked = later(a.poll())
     const b = group.join({ onAssigned: heard(log, 'b has') })
     await w.until(
       () => `the newcomer to own a partition; the log: ${log.join(', ')}`,
@@ -204,7 +205,7 @@ export const listeners: Promises = {
       same('the log while it stays away', log, ['has 0'])
       same('what it has', a.assignment, [])
       await w.refused('its commit', 'UNKNOWN_MEMBER_ID', () => a.commit(first!))
-      const back = a.poll()
+      const back = later(a.poll())
       await w.until('it to be told', () => log.length > 1)
       await w.close(b)
       await w.until(
@@ -279,9 +280,7 @@ async function joinsWhileParked(
   a: Member,
   options?: JoinOptions<Read>,
 ): Promise<{ b: Member; parked: Promise<Read[]> }> {
-  const parked = a.poll()
-  // Told by who awaits it.
-  parked.catch(() => {})
+  const parked = later(a.poll())
   const b = group.join(options)
   await w.until('a partition to move to the newcomer', () => b.assignment.length === 1)
   await w.ready(b)

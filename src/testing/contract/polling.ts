@@ -1,15 +1,17 @@
 import { check } from '../runner.js'
 import { same } from './assert.js'
-import { given, numbered, type Promises, upTo, valuesOf } from './world.js'
+import { given, later, numbered, type Promises, upTo, valuesOf } from './world.js'
 
 /** poll() and `for await`: waiting, its limits and its end. */
 export const polling: Promises = {
   'poll() waits for a first record': given({ orders: 1 }, async w => {
     const consumer = await w.join(w.group())
     let came = false
-    const polled = consumer.poll().finally(() => {
-      came = true
-    })
+    const polled = later(
+      consumer.poll().finally(() => {
+        came = true
+      }),
+    )
     await w.pass(w.shortMs)
     check(!came, () => 'a poll of an empty topic did not wait')
     await w.publish('orders', numbered(1))
@@ -61,7 +63,7 @@ export const polling: Promises = {
     const consumer = await w.join(w.group())
     const abort = new AbortController()
     const reason = new Error('enough')
-    const polled = w.thrown('an aborted poll', () => consumer.poll({ signal: abort.signal }))
+    const polled = later(w.thrown('an aborted poll', () => consumer.poll({ signal: abort.signal })))
     await w.turns(3)
     abort.abort(reason)
     check((await polled) === reason, () => 'the poll was rejected, but not with the reason of the abort')
@@ -73,7 +75,7 @@ export const polling: Promises = {
 
   'a second poll, loop or run beside one is CONCURRENT_POLL': given({ orders: 1 }, async w => {
     const consumer = await w.join(w.group())
-    const parked = consumer.poll()
+    const parked = later(consumer.poll())
     const busy = 'CONCURRENT_POLL'
     await w.refused('a second poll', busy, () => consumer.poll({ timeoutMs: 0 }))
     await w.refused('a loop', busy, () => consumer[Symbol.asyncIterator]().next())
@@ -103,10 +105,12 @@ export const polling: Promises = {
   'close() ends a poll with [] and a loop without an error': given({ orders: 1 }, async w => {
     const group = w.group()
     const [polls, loops] = [await w.join(group), await w.join(group)]
-    const polled = polls.poll()
-    const looped = (async () => {
-      for await (const _ of loops);
-    })()
+    const polled = later(polls.poll())
+    const looped = later(
+      (async () => {
+        for await (const _ of loops);
+      })(),
+    )
     await w.turns(3)
     await w.close(polls, loops)
     same('the poll', await w.keep('a poll to end with its consumer', polled), [])
@@ -116,7 +120,7 @@ export const polling: Promises = {
   'after close() a consumer is CLOSED': given({ orders: 1 }, async w => {
     const consumer = await w.join(w.group())
     check(!consumer.closed, () => 'closed is true before close()')
-    const closing = consumer.close()
+    const closing = later(consumer.close())
     check(consumer.closed, () => 'closed is false when close() has been called')
     await w.keep('close()', closing)
     await w.keep('a second close()', consumer.close())
@@ -131,17 +135,19 @@ export const polling: Promises = {
 
   'nothing is lost when a consumer closes in mid-stream': given({ orders: 2 }, async w => {
     const group = w.group({ autoCommitIntervalMs: w.longMs })
-    const published = (async () => {
-      for (const i of upTo(12)) {
-        await w.publish('orders', numbered(5, 2, i * 5))
-        await w.turns(2)
-      }
-    })()
+    const published = later(
+      (async () => {
+        for (const i of upTo(12)) {
+          await w.publish('orders', numbered(5, 2, i * 5))
+          await w.turns(2)
+        }
+      })(),
+    )
     const read: number[] = []
     for (const count of [7, 13, 20]) {
       const consumer = await w.join(group)
       read.push(...valuesOf(await w.take(consumer, count)))
-      const parked = consumer.poll({ maxRecords: 1 })
+      const parked = later(consumer.poll({ maxRecords: 1 }))
       await w.close(consumer)
       read.push(...valuesOf(await w.keep('a poll to end with its consumer', parked)))
     }
@@ -160,7 +166,7 @@ export const polling: Promises = {
     const group = w.group({ autoCommitIntervalMs: w.longMs })
     const a = await w.join(w.group({ autoCommitIntervalMs: w.longMs }, other))
     await w.take(a, 4)
-    const parked = (async () => [...valuesOf(await a.poll({ maxRecords: 2 })), ...valuesOf(await a.poll())])()
+    const parked = later((async () => [...valuesOf(await a.poll({ maxRecords: 2 })), ...valuesOf(await a.poll())])())
     const elsewhere = await w.join(w.group({ id: 'elsewhere' }))
     await w.until('the last records to be in hand', () => {
       const positions = a.assignment.map(({ topic, partition }) => a.position(topic, partition) ?? 0)

@@ -1,5 +1,5 @@
 import { same } from './assert.js'
-import { given, nameOf, numbered, type Promises, upTo, valuesOf } from './world.js'
+import { given, later, nameOf, numbered, type Promises, upTo, valuesOf } from './world.js'
 
 const manual = { commitMode: 'manualCommit' } as const
 
@@ -129,14 +129,16 @@ export const positions: Promises = {
     await w.publish('orders', numbered(5))
     const consumer = await w.join(w.group(manual))
     const read: number[] = []
-    const looping = (async () => {
-      for await (const { value } of consumer) {
-        read.push(value)
-        if (read.length === 2) consumer.seek(w.name('orders'), 0, 0)
-        if (read.length === 3) consumer.seek(w.name('orders'), 0, 4)
-        if (read.length === 4) break
-      }
-    })()
+    const looping = later(
+      (async () => {
+        for await (const { value } of consumer) {
+          read.push(value)
+          if (read.length === 2) consumer.seek(w.name('orders'), 0, 0)
+          if (read.length === 3) consumer.seek(w.name('orders'), 0, 4)
+          if (read.length === 4) break
+        }
+      })(),
+    )
     await w.keep(() => `a loop of four steps; there came ${read.join()}`, looping)
     same('the values', read, [0, 1, 0, 4])
   }),
@@ -161,7 +163,7 @@ export const positions: Promises = {
     const consumer = await w.join(w.group(manual))
     consumer.pause()
     same('what is paused', consumer.paused.length, 2)
-    const parked = consumer.poll({ maxRecords: 1 })
+    const parked = later(consumer.poll({ maxRecords: 1 }))
     await w.publish('orders', numbered(4, 2))
     await w.pass(w.shortMs)
     consumer.resume()

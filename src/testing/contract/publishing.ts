@@ -1,7 +1,7 @@
 import { lastHeader, murmur2, type ProducerRecord, type RecordMetadata } from '../../index.js'
 import { check } from '../runner.js'
 import { same } from './assert.js'
-import { given, numbered, type Promises, type Read, upTo, valuesOf } from './world.js'
+import { given, later, numbered, type Promises, type Read, upTo, valuesOf } from './world.js'
 
 const keys = ['', ' ', 'Zoë', '価格', '😀', 'a\u0000b', ...Array.from({ length: 94 }, (_, i) => `order-${i}`)]
 
@@ -265,7 +265,7 @@ export const publishing: Promises = {
       }
     }
     const published = upTo(50).map(publish)
-    const closing = publisher.close()
+    const closing = later(publisher.close())
     published.push(...upTo(50).map(i => publish(50 + i)))
     await w.keep('a broker to close under load', closing)
     await w.keep('every publish to be answered', Promise.all(published))

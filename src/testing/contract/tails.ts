@@ -1,7 +1,7 @@
 import type { StartFrom } from '../../index.js'
 import { check } from '../runner.js'
 import { same } from './assert.js'
-import { given, numbered, type Promises, placeOf, type Read, sortedValues, upTo, valuesOf } from './world.js'
+import { given, later, numbered, type Promises, placeOf, type Read, sortedValues, upTo, valuesOf } from './world.js'
 
 /** topic.read(): the log without a group. */
 export const tails: Promises = {
@@ -44,9 +44,11 @@ export const tails: Promises = {
   'read() is a tail: it goes on with what is published later': given({ orders: 2 }, async w => {
     await w.publish('orders', numbered(2, 2))
     const found: Read[] = []
-    const tail = (async () => {
-      for await (const record of w.topic('orders').read()) if (found.push(record) === 8) break
-    })()
+    const tail = later(
+      (async () => {
+        for await (const record of w.topic('orders').read()) if (found.push(record) === 8) break
+      })(),
+    )
     const came = (count: number): Promise<void> =>
       w.until(
         () => `${count} records of a tail; there came ${found.map(placeOf).join(' ')}`,
@@ -63,12 +65,14 @@ export const tails: Promises = {
   'read() from the latest gives only what comes after its first step': given({ orders: 1 }, async w => {
     await w.publish('orders', numbered(3))
     const tail = w.topic('orders').read({ from: 'latest' })[Symbol.asyncIterator]()
-    const step = tail.next()
+    const step = later(tail.next())
     // Resolved at the first step, which may take a while: until one of the records is seen, there is another.
     let seen: IteratorResult<Read, unknown> | undefined
-    step.then(result => {
-      seen = result
-    })
+    later(
+      step.then(result => {
+        seen = result
+      }),
+    )
     for (let value = 3; seen === undefined && value < 1_000; value++) {
       await w.publish('orders', [{ value }])
       await w.turns(20)
@@ -83,9 +87,11 @@ export const tails: Promises = {
     const abort = new AbortController()
     const reason = new Error('enough')
     const found: any[] = []
-    const reading = w.thrown('an aborted read', async () => {
-      for await (const { value } of w.topic('orders').read({ signal: abort.signal })) found.push(value)
-    })
+    const reading = later(
+      w.thrown('an aborted read', async () => {
+        for await (const { value } of w.topic('orders').read({ signal: abort.signal })) found.push(value)
+      }),
+    )
     await w.until('a tail to read what is there', () => found.length === 2)
     abort.abort(reason)
     check((await reading) === reason, () => 'the read ended, but not with the reason of the abort')
@@ -110,9 +116,11 @@ export const tails: Promises = {
 
   'when the broker closes, a tail ends with what is there': given({ orders: 1 }, async w => {
     const found: any[] = []
-    const tail = (async () => {
-      for await (const { value } of w.topic('orders').read()) found.push(value)
-    })()
+    const tail = later(
+      (async () => {
+        for await (const { value } of w.topic('orders').read()) found.push(value)
+      })(),
+    )
     await w.publish('orders', numbered(3))
     await w.keep('the broker to close', w.broker.close())
     await w.keep('the tail to end', tail)

@@ -198,9 +198,7 @@ export class World {
   }
   /** Starts run(); a failure is for who awaits what this gives. */
   run(consumer: Member, handler: Handler<Read>, options?: RunOptions<Read>): Promise<void> {
-    const running = consumer.run(handler, options)
-    running.catch(() => {})
-    return running
+    return later(consumer.run(handler, options))
   }
   async close(...consumers: readonly Member[]): Promise<void> {
     for (const consumer of consumers) await this.keep('a consumer to close', consumer.close())
@@ -255,6 +253,12 @@ export class Gate {
   readonly opened: Promise<void> = new Promise(resolve => {
     this.open = resolve
   })
+}
+
+/** For what is begun now and awaited later: if the test fails in between, that is the failure to be told. */
+export function later<T>(promise: Promise<T>): Promise<T> {
+  promise.catch(() => {})
+  return promise
 }
 
 // ── records ──

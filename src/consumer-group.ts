@@ -1,3 +1,4 @@
+import { AtRest } from './at-rest.js'
 import { type Clock, systemClock, unref } from './clock.js'
 import { EngineConsumer } from './consumer.js'
 import type { Assignor } from './core/assignors/assignor.js'
@@ -5,7 +6,6 @@ import { rangeAssignor } from './core/assignors/range.js'
 import { checkText, checkTopicPartitions, refuse } from './core/check.js'
 import { MillraceError } from './core/errors.js'
 import { Membership, Slot } from './core/membership.js'
-import { Offsets } from './core/offsets.js'
 import {
   type AnyRecord,
   type ConsumerRecord,
@@ -17,6 +17,7 @@ import {
 } from './core/record.js'
 import type { Engine, MemberPort, ResolvedGroupOptions } from './engine.js'
 import { EventHub, throwApart } from './events.js'
+import { GroupOffsets, offsetIn } from './group-offsets.js'
 import { checkJoinOptions, checkTopicNames, resolveGroupOptions } from './group-options.js'
 import type { Interceptor } from './interceptor.js'
 import { type Coordinator, MemoryEngine, MemorySource } from './memory-engine.js'
@@ -94,17 +95,6 @@ class InMemoryConsumer<R extends AnyRecord> extends EngineConsumer<R> implements
   }
 }
 
-/** All published before some call: when that is finished, the promise is kept. */
-interface CatchUp {
-  readonly ends: readonly {
-    readonly topic: InMemoryTopic<any, any>
-    readonly where: TopicPartition
-    readonly end: number
-  }[]
-  readonly resolve: () => void
-  readonly reject: (error: unknown) => void
-}
-
 /** The coordinator of one group: its membership, its offsets, its clock. Kafka: GroupCoordinator. */
 export class InMemoryConsumerGroup<R extends AnyRecord>
   implements MemoryConsumerGroup<R>, Coordinator<R>, TopicSubscriber
@@ -113,20 +103,17 @@ export class InMemoryConsumerGroup<R extends AnyRecord>
   readonly topics: readonly string[]
   readonly resolved: ResolvedGroupOptions
   readonly #host: GroupHost
-  readonly #membership = new Membership<MemoryEngine<R>>()
+  readonly #membership = new Membership<MemoryEngine<R>, MemorySource<R>>()
   /** Every consumer that has not closed or crashed, also those that are out and may come back. */
   readonly #consumers = new Map<MemoryEngine<R>, InMemoryConsumer<R>>()
-  readonly #committed = new Offsets()
-  /** Where the group starts without a commit: `latest` is resolved once (groups.md 24). */
-  readonly #pins = new Offsets()
+  readonly #offsets: GroupOffsets
+  readonly #rest: AtRest<R>
   readonly #seatTimers = new Map<Slot<MemoryEngine<R>>, unknown>()
   readonly #hub: EventHub<GroupEvents>
   #events: (() => void)[] = []
   #operations = 0
   #members = 0
   #reconciling = false
-  #catchUps: CatchUp[] = []
-  #checkDue = false
   #state: 'open' | 'shut' | 'deleted' = 'open'
 
   constructor(id: string, topics: readonly string[], resolved: ResolvedGroupOptions, host: GroupHost) {
@@ -140,6 +127,16 @@ export class InMemoryConsumerGroup<R extends AnyRecord>
       // Who hears of errors and throws has nobody left to be told but the host.
       (error, event) => (event === 'error' ? throwApart(error) : this.report(error)),
     )
+    this.#offsets = new GroupOffsets(id, resolved.autoOffsetReset)
+    this.#rest = new AtRest<R>({
+      id,
+      membership: this.#membership,
+      offsets: this.#offsets,
+      manual: resolved.commitMode === 'manualCommit',
+      manualClock: host.clock.manual === true,
+      find: topic => host.find(topic),
+      engines: () => this.#consumers.keys(),
+    })
     for (const topic of this.#existing()) topic.subscribers.add(this)
   }
 
@@ -390,11 +387,11 @@ export class InMemoryConsumerGroup<R extends AnyRecord>
     for (const where of partitions) {
       const engine = this.#membership.targetOf(where)?.occupant
       const log = this.#host.find(where.topic)?.partitions[where.partition]
-      if (engine === undefined || log === undefined || this.#membership.ownerOf(where) !== undefined) continue
-      this.#membership.own(where, engine)
+      if (engine === undefined || log === undefined || this.#membership.holdingOf(where) !== undefined) continue
       const source = new MemorySource<R>(this, engine, log)
+      this.#membership.hold(where, source)
       engine.holdings.add(source)
-      this.#pinLatest(source)
+      this.#offsets.pinLatest(source, log)
       const granted = grants.get(engine)
       if (granted === undefined) grants.set(engine, [source])
       else granted.push(source)
@@ -407,7 +404,7 @@ export class InMemoryConsumerGroup<R extends AnyRecord>
   }
   #freeOne(engine: MemoryEngine<R>, source: MemorySource<R>): void {
     if (!engine.holdings.delete(source)) return
-    this.#membership.own(source, undefined)
+    this.#membership.hold(source, undefined)
   }
 
   complete(engine: MemoryEngine<R>): boolean {
@@ -455,17 +452,14 @@ export class InMemoryConsumerGroup<R extends AnyRecord>
   commit(engine: MemoryEngine<R>, offsets: readonly NextOffset[]): unknown {
     if (engine.state !== 'member' && engine.state !== 'closing') return this.#notMember(engine)
     for (const { topic, partition } of offsets) {
-      if (this.#membership.ownerOf({ topic, partition }) === engine) continue
+      if (this.#membership.holdingOf({ topic, partition })?.owner === engine) continue
       const { generation } = this
       return this.exists(topic, partition)
         ? new MillraceError('ILLEGAL_GENERATION', { group: this.id, generation, current: generation })
         : new MillraceError('UNKNOWN_TOPIC_OR_PARTITION', { topic, partition })
     }
     this.#operate(() => {
-      for (const entry of offsets) {
-        this.#committed.set(entry, entry.nextOffset)
-        this.#pins.set(entry, undefined)
-      }
+      this.#offsets.commit(offsets)
       this.#told(engine.memberId, offsets)
     })
     return undefined
@@ -485,47 +479,25 @@ export class InMemoryConsumerGroup<R extends AnyRecord>
     if (!this.topics.includes(topic)) throw new MillraceError('UNKNOWN_TOPIC_OR_PARTITION', { topic })
     if (this.#host.find(topic) !== undefined && !this.exists(topic, partition))
       throw new MillraceError('UNKNOWN_TOPIC_OR_PARTITION', { topic, partition })
-    return this.#committed.get({ topic, partition })
+    return this.#offsets.committed({ topic, partition })
   }
   committedAt(where: TopicPartition): number | undefined {
-    return this.#committed.get(where)
+    return this.#offsets.committed(where)
   }
   consumedTo(topic: string, partition: number): number {
-    return this.#committed.get({ topic, partition }) ?? 0
+    return this.#offsets.committed({ topic, partition }) ?? 0
   }
 
-  /** Rule 23: committed, else where autoOffsetReset starts. */
   startOf(source: MemorySource<R>): number {
-    const { autoOffsetReset } = this.resolved
-    const committed = this.#committed.get(source)
-    if (committed !== undefined) return committed
-    const { topic, partition, log } = source
-    if (autoOffsetReset === 'none')
-      throw new MillraceError('NO_OFFSET_FOR_PARTITION', { group: this.id, topic, partition })
-    return autoOffsetReset === 'latest' ? (this.#pins.get(source) ?? log.endOffset) : log.startOffset
+    return this.#offsets.start(source, source.log)
   }
-  /** The same for one that nobody owns, or whose start is an error: what is there counts as unread. */
-  #nextOf(topic: InMemoryTopic<any, any>, partition: number): number {
-    const where = { topic: topic.name, partition }
-    const log = topic.partitions[partition]!
-    const latest = this.resolved.autoOffsetReset === 'latest'
-    return this.#committed.get(where) ?? (latest ? (this.#pins.get(where) ?? log.endOffset) : log.startOffset)
-  }
-  #pinLatest(source: MemorySource<R>): void {
-    if (this.resolved.autoOffsetReset !== 'latest') return
-    if (this.#committed.get(source) === undefined && this.#pins.get(source) === undefined)
-      this.#pins.set(source, source.log.endOffset)
-  }
+  /** Rule 24: when the last has closed or crashed and no seat is left, not when it was expelled. */
   #forgetPins(): void {
-    if (this.#consumers.size === 0 && this.#membership.slots.size === 0) this.#pins.clear()
+    if (this.#consumers.size === 0 && this.#membership.slots.size === 0) this.#offsets.forgetPins()
   }
 
   lag(): number {
-    let lag = 0
-    for (const topic of this.#existing()) {
-      for (const { index, endOffset } of topic.partitions) lag += Math.max(0, endOffset - this.#nextOf(topic, index))
-    }
-    return lag
+    return this.#offsets.lag(this.#existing())
   }
 
   resetOffsets(to: StartFrom, where?: readonly TopicPartition[]): void {
@@ -536,25 +508,17 @@ export class InMemoryConsumerGroup<R extends AnyRecord>
       this.#existing().flatMap(topic => topic.partitions.map(({ index }) => ({ topic: topic.name, partition: index })))
     for (const entry of partitions) {
       checkStart(to, entry)
-      if (!this.exists(entry.topic, entry.partition))
+      if (!this.topics.includes(entry.topic) || !this.exists(entry.topic, entry.partition))
         throw new MillraceError('UNKNOWN_TOPIC_OR_PARTITION', { topic: entry.topic, partition: entry.partition })
     }
     if (partitions.length === 0) checkStart(to, { topic: this.topics[0]!, partition: 0 })
     this.#checkEmpty()
     const offsets = partitions.map(({ topic, partition }) => {
-      const log = this.#host.find(topic)!.partitions[partition]!
-      let nextOffset: number
-      if (typeof to === 'number') nextOffset = to
-      else if (to === 'earliest') nextOffset = log.startOffset
-      else if (to === 'latest') nextOffset = log.endOffset
-      else nextOffset = log.offsetForTimestamp(to.timestamp) ?? log.endOffset
+      const nextOffset = offsetIn(this.#host.find(topic)!.partitions[partition]!, to)
       return { topic, partition, nextOffset }
     })
     this.#operate(() => {
-      for (const entry of offsets) {
-        this.#committed.set(entry, entry.nextOffset)
-        this.#pins.set(entry, undefined)
-      }
+      this.#offsets.commit(offsets)
       this.#told(undefined, offsets)
     })
   }
@@ -568,8 +532,7 @@ export class InMemoryConsumerGroup<R extends AnyRecord>
     if (this.#state === 'deleted') return
     this.#checkEmpty()
     this.#state = 'deleted'
-    this.#committed.clear()
-    this.#pins.clear()
+    this.#offsets.clear()
     for (const topic of this.#existing()) topic.subscribers.delete(this)
     this.#host.forget(this.id)
     this.changed()
@@ -588,8 +551,7 @@ export class InMemoryConsumerGroup<R extends AnyRecord>
     topic.subscribers.delete(this)
     this.#topicsChanged(() => {
       const error = new MillraceError('UNKNOWN_TOPIC_OR_PARTITION', { topic: topic.name })
-      this.#committed.forget(topic.name)
-      this.#pins.forget(topic.name)
+      this.#offsets.forget(topic.name)
       for (const engine of [...this.#consumers.keys()]) {
         const sources = [...engine.holdings].filter(source => source.topic === topic.name)
         for (const source of sources) this.#freeOne(engine, source)
@@ -610,96 +572,24 @@ export class InMemoryConsumerGroup<R extends AnyRecord>
     })
   }
 
-  /** Rule 24: what comes while somebody is there to read it is read from its start, also under 'latest'. */
   #startAtStart(topic: InMemoryTopic<any, any>, from: number): void {
-    if (this.#consumers.size === 0) return
-    for (const { index, startOffset } of topic.partitions.slice(from))
-      this.#pins.set({ topic: topic.name, partition: index }, startOffset)
+    if (this.#consumers.size > 0) this.#offsets.pinStart(topic, from)
   }
 
   // ── coming to rest (groups.md 56 to 58) ──
 
-  caughtUp(): Promise<void> {
-    return new Promise((resolve, reject) => {
-      this.#checkNotDeleted()
-      const ends = this.#existing().flatMap(topic =>
-        topic.partitions.map(({ index, endOffset }) => ({
-          topic,
-          where: { topic: topic.name, partition: index },
-          end: endOffset,
-        })),
-      )
-      this.#catchUps.push({ ends, resolve, reject })
-      this.#check()
-    })
-  }
-  #checkNotDeleted(): void {
+  async caughtUp(): Promise<void> {
     if (this.#state === 'deleted') throw new MillraceError('CLOSED', { what: `Group ${this.id}` })
+    await this.#rest.caughtUp(this.#existing())
   }
 
   changed(): void {
     if (this.#host.watched) this.#host.changed()
-    if (this.#catchUps.length === 0 || this.#checkDue) return
-    this.#checkDue = true
-    queueMicrotask(() => {
-      this.#checkDue = false
-      this.#check()
-    })
+    this.#rest.changed()
   }
 
-  #check(): void {
-    this.#catchUps = this.#catchUps.filter(({ ends, resolve, reject }) => {
-      const open = ends.filter(
-        ({ topic, where, end }) => !topic.deleted && !this.#finished(topic, where.partition, end),
-      )
-      if (open.length === 0) resolve()
-      else if (!open.every(({ where }) => this.#read(where)))
-        reject(new MillraceError('CLOSED', { what: `Every consumer of group ${this.id} that could read what is left` }))
-      else return true
-      return false
-    })
-  }
-
-  /** All before `end` that still exists is finished, and committed where only that counts (groups.md 56). */
-  #finished(topic: InMemoryTopic<any, any>, partition: number, end: number): boolean {
-    const log = topic.partitions[partition]!
-    if (log.startOffset >= end) return true
-    const next = this.#nextOf(topic, partition)
-    if (this.resolved.commitMode === 'manualCommit' && next < end) return false
-    const owner = this.#membership.ownerOf({ topic: topic.name, partition })
-    return (owner === undefined ? next : (this.#returned(owner, log.index, topic.name) ?? next)) >= end
-  }
-  #returned(owner: MemoryEngine<R>, partition: number, topic: string): number | undefined {
-    for (const source of owner.holdings)
-      if (source.partition === partition && source.topic === topic) return owner.port.returned(source)
-    return undefined
-  }
-  /** A live member is to read it. */
-  #read(where: TopicPartition): boolean {
-    return this.#membership.targetOf(where)?.occupant !== undefined
-  }
-
-  /** Nothing more happens here by itself (groups.md 58). */
   get settled(): boolean {
-    for (const engine of this.#consumers.keys()) if (!engine.port.idle) return false
-    const manual = this.clock.manual === true
-    for (const engine of this.#consumers.keys()) {
-      for (const source of engine.holdings) if (this.#membership.targetOf(source)?.occupant !== engine) return false
-    }
-    for (const [where, slot] of this.#membership.targets()) {
-      if (slot.occupant === undefined) continue
-      const topic = this.#host.find(where.topic)
-      if (topic === undefined) continue
-      if (this.#membership.ownerOf(where) !== slot.occupant) return false
-      if (this.#finished(topic, where.partition, topic.partitions[where.partition]!.endOffset)) continue
-      if (!(manual && this.#retrying(slot.occupant, where))) return false
-    }
-    return true
-  }
-  #retrying(owner: MemoryEngine<R>, { topic, partition }: TopicPartition): boolean {
-    for (const source of owner.holdings)
-      if (source.partition === partition && source.topic === topic) return owner.port.retrying(source)
-    return false
+    return this.#rest.settled
   }
 
   // ── events: after the state is consistent, in order ──

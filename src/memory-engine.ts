@@ -9,6 +9,7 @@ import {
   type Source,
   type Waiter,
 } from './engine.js'
+import { offsetIn } from './group-offsets.js'
 import type { Interceptor } from './interceptor.js'
 
 /** What the engine in memory needs of its group. */
@@ -137,11 +138,7 @@ export class MemorySource<R extends AnyRecord> implements Source<R>, AppendWaite
   }
 
   resolve(to: StartFrom | 'committed'): number {
-    if (typeof to === 'number') return to
-    if (to === 'committed') return this.#group.startOf(this)
-    if (to === 'earliest') return this.log.startOffset
-    if (to === 'latest') return this.log.endOffset
-    return this.log.offsetForTimestamp(to.timestamp) ?? this.log.endOffset
+    return to === 'committed' ? this.#group.startOf(this) : offsetIn(this.log, to)
   }
 
   whenMore(waiter: Waiter): void {

@@ -2,6 +2,7 @@ import { checkOneOf, checkOptions, checkSignal, checkWhole, refuse } from './cor
 import { MillraceError } from './core/errors.js'
 import type { AppendWaiter, PartitionLog } from './core/partition.js'
 import { type ConsumerRecord, checkStart, type Key, type StartFrom } from './core/record.js'
+import { offsetIn } from './group-offsets.js'
 import type { ReadOptions } from './portable.js'
 import type { InMemoryTopic } from './topic.js'
 
@@ -177,10 +178,7 @@ export class TopicTail<V, K extends Key> implements AsyncIterator<ConsumerRecord
 }
 
 function startIn<V, K extends Key>(log: PartitionLog<V, K>, from: StartFrom): number {
-  if (from === 'earliest') return log.startOffset
-  if (from === 'latest') return log.endOffset
-  if (typeof from !== 'number') return log.offsetForTimestamp(from.timestamp) ?? log.endOffset
-  if (from > log.endOffset)
+  if (typeof from === 'number' && from > log.endOffset)
     throw new MillraceError('OFFSET_OUT_OF_RANGE', { topic: log.topic, partition: log.index, offset: from })
-  return from
+  return offsetIn(log, from)
 }

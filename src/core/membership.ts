@@ -21,15 +21,15 @@ export class Slot<M> {
 
 /**
  * Who owns what and who is to own it: one owner for each partition or none, one target, and the generation that counts
- * the targets (groups.md 1 to 5). Members are any objects; what they do to each other is their group's affair.
+ * the targets (groups.md 1 to 5). Members, and how they hold a partition, are any objects: what they do is their group's affair.
  */
-export class Membership<M extends object> {
+export class Membership<M extends object, H extends object> {
   /** Kafka: the group epoch. */
   generation = 0
   /** Those that the target is made for, in the order of their coming. */
   readonly slots: Set<Slot<M>> = new Set()
   readonly #targets = new Map<string, (Slot<M> | undefined)[]>()
-  readonly #owners = new Map<string, (M | undefined)[]>()
+  readonly #holdings = new Map<string, (H | undefined)[]>()
 
   /**
    * Makes the target anew, for these slots. Throws what the assignor throws, and INVALID_CONFIG for what is no assignment,
@@ -62,20 +62,21 @@ export class Membership<M extends object> {
   targetOf({ topic, partition }: TopicPartition): Slot<M> | undefined {
     return this.#targets.get(topic)?.[partition]
   }
-  ownerOf({ topic, partition }: TopicPartition): M | undefined {
-    return this.#owners.get(topic)?.[partition]
+  /** How its owner has it; undefined while it is free. */
+  holdingOf({ topic, partition }: TopicPartition): H | undefined {
+    return this.#holdings.get(topic)?.[partition]
   }
-  own({ topic, partition }: TopicPartition, owner: M | undefined): void {
-    let owners = this.#owners.get(topic)
-    if (owners === undefined) {
-      owners = []
-      this.#owners.set(topic, owners)
+  hold({ topic, partition }: TopicPartition, holding: H | undefined): void {
+    let holdings = this.#holdings.get(topic)
+    if (holdings === undefined) {
+      holdings = []
+      this.#holdings.set(topic, holdings)
     }
-    while (owners.length <= partition) owners.push(undefined)
-    owners[partition] = owner
+    while (holdings.length <= partition) holdings.push(undefined)
+    holdings[partition] = holding
   }
   forget(topic: string): void {
-    this.#owners.delete(topic)
+    this.#holdings.delete(topic)
     this.#targets.delete(topic)
   }
 

@@ -3,7 +3,26 @@ import { defineConfig } from 'vitest/config'
 
 const source = (path: string): string => fileURLToPath(new URL(`src/${path}`, import.meta.url))
 
+/** These see the package as its users do: built, packed and installed, once for all of them. */
+const onThePackage = ['test/package.test.ts', 'test/programs.test.ts']
+/** Programs as users write them that are tests themselves. */
+const testPrograms = 'test/programs/{15-test-a-service,16-faults}.ts'
+
 export default defineConfig({
   resolve: { alias: { 'millrace/testing': source('testing/index.ts'), millrace: source('index.ts') } },
-  test: { include: ['test/**/*.test.ts'], testTimeout: 20_000 },
+  test: {
+    testTimeout: 20_000,
+    projects: [
+      { extends: true, test: { name: 'source', include: ['test/**/*.test.ts', testPrograms], exclude: onThePackage } },
+      {
+        extends: true,
+        test: {
+          name: 'package',
+          include: onThePackage,
+          globalSetup: 'test/install-package.ts',
+          testTimeout: 60_000,
+        },
+      },
+    ],
+  },
 })

@@ -207,7 +207,7 @@ export class Run<R extends AnyRecord> implements Activity {
   #start(work: Work<R>): void {
     const member = this.#member
     const term = work.window.owner
-    const { offset } = work.record
+    const { offset } = work
     if (term.position === undefined || term.position <= offset) term.position = offset + 1
     member.autoCommit.moved = true
     this.#hold(work)
@@ -306,7 +306,7 @@ export class Run<R extends AnyRecord> implements Activity {
   /** It is to be handed out again: in place, before all that comes after it. */
   #goBack(work: Work<R>): void {
     const term = work.window.owner
-    if (!work.finished) term.position = Math.min(term.position ?? work.record.offset, work.record.offset)
+    if (!work.finished) term.position = Math.min(term.position ?? work.offset, work.offset)
     work.window.again(work)
     this.#member.turns.add(term)
   }
@@ -335,7 +335,10 @@ export class Run<R extends AnyRecord> implements Activity {
     const { group } = this.#member.engine
     let written: unknown
     try {
-      const letter = toDeadLetter(work.record, { error, group, attempts: work.attempts })
+      // From where it was, whatever its handler has made of it.
+      const { topic, partition } = work.window.owner
+      const record = { ...work.record, topic, partition, offset: work.offset }
+      const letter = toDeadLetter(record, { error, group, attempts: work.attempts })
       written = this.#deadLetter!.publish(letter as Parameters<NonNullable<RunOptions<R>['deadLetter']>['publish']>[0])
     } catch (refused) {
       return this.#giveUp(work, refused)
@@ -354,11 +357,11 @@ export class Run<R extends AnyRecord> implements Activity {
   }
 
   /** Rule 32: in manualCommit mode too, unless a record that still exists lies between it and what is committed. */
-  #commitBuried({ record, reach }: Work<R>, term: Term<R>): void {
+  #commitBuried({ offset, reach }: Work<R>, term: Term<R>): void {
     if (this.#member.engine.options.commitMode !== 'manualCommit') return
     const committed = term.source.committed ?? term.startedAt ?? 0
-    if (committed < reach || committed > record.offset) return
-    const { topic, partition, offset } = record
+    if (committed < reach || committed > offset) return
+    const { topic, partition } = term
     this.#member
       .commit([{ topic, partition, nextOffset: offset + 1 }])
       .catch(error => this.#member.engine.report(error))
@@ -366,11 +369,11 @@ export class Run<R extends AnyRecord> implements Activity {
 
   /** Position and what auto-commit writes go back to the failed record, or close() would commit it (groups.md 47). */
   #giveUp(work: Work<R>, cause: unknown): void {
-    const { record, window, attempts } = work
+    const { offset, window, attempts } = work
     const term = window.owner
     work.state = 'queued'
-    if (!window.detached && !work.finished) term.position = Math.min(term.position ?? record.offset, record.offset)
-    const { topic, partition, offset } = record
+    if (!window.detached && !work.finished) term.position = Math.min(term.position ?? offset, offset)
+    const { topic, partition } = term
     this.fail(new MillraceError('HANDLER_FAILED', { topic, partition, offset, attempts }, { cause }))
     this.#letGo(work)
   }

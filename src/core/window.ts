@@ -1,8 +1,12 @@
-import { type AnyRecord, type Key, keyId } from './record.js'
+import { type AnyRecord, keyId } from './record.js'
 
 /** A record of a partition on its way through run(). */
 export interface Entry<R extends AnyRecord, Owner> {
   readonly record: R
+  /** Of the record, whatever its handler does to it. */
+  readonly offset: number
+  /** Records of one lane come one after the other. */
+  readonly lane: string | undefined
   /** From here on it was the first record of the log when it was taken. */
   readonly reach: number
   readonly window: Window<R, Owner>
@@ -49,6 +53,8 @@ export class Window<R extends AnyRecord, Owner> {
   add(record: R, reach: number, failure?: unknown): void {
     const entry: Entry<R, Owner> = {
       record,
+      offset,
+      lane: laneId,
       reach,
       window: this,
       attempts: 0,
@@ -57,17 +63,15 @@ export class Window<R extends AnyRecord, Owner> {
       held: false,
       failure,
     }
-    this.#end = record.offset + 1
+    const { offset, key } = record
+    const laneId = this.#keyed && key !== null ? keyId(key) : undefined
+    this.#end = offset + 1
     this.#entries.push(entry)
-    const lane = this.#lanes.get(this.#laneOf(record.key))
+    const lane = this.#lanes.get(laneId)
     if (lane === undefined) {
-      this.#lanes.set(this.#laneOf(record.key), [entry])
+      this.#lanes.set(laneId, [entry])
       this.#startable.push(entry)
     } else lane.push(entry)
-  }
-
-  #laneOf(key: Key | null): string | undefined {
-    return this.#keyed && key !== null ? keyId(key) : undefined
   }
 
   /** The next that may start, in order. */
@@ -86,17 +90,16 @@ export class Window<R extends AnyRecord, Owner> {
   }
 
   #mayStart(entry: Entry<R, Owner>): void {
-    const later = this.#startable.findIndex(other => other.record.offset > entry.record.offset)
+    const later = this.#startable.findIndex(other => other.offset > entry.offset)
     this.#startable.splice(later < 0 ? this.#startable.length : later, 0, entry)
   }
 
   /** The entry is over: its key goes on. */
   over(entry: Entry<R, Owner>): void {
     entry.state = 'over'
-    const key = this.#laneOf(entry.record.key)
-    const lane = this.#lanes.get(key)!
+    const lane = this.#lanes.get(entry.lane)!
     lane.shift()
-    if (lane.length === 0) this.#lanes.delete(key)
+    if (lane.length === 0) this.#lanes.delete(entry.lane)
     else this.#mayStart(lane[0]!)
     while (this.#head < this.#entries.length && this.#entries[this.#head]!.state === 'over') this.#head++
     // Amortized: what is over is let go of when it is half of the list.
@@ -114,7 +117,7 @@ export class Window<R extends AnyRecord, Owner> {
   /** The offset of the first unfinished record; undefined if all that was taken is finished. */
   get firstUnfinished(): number | undefined {
     for (let i = this.#head; i < this.#entries.length; i++) {
-      if (!this.#entries[i]!.finished) return this.#entries[i]!.record.offset
+      if (!this.#entries[i]!.finished) return this.#entries[i]!.offset
     }
     return undefined
   }

@@ -51,10 +51,12 @@ export class Window<R extends AnyRecord, Owner> {
 
   /** `failure`: why it can't be handed to a handler. */
   add(record: R, reach: number, failure?: unknown): void {
+    const { offset, key } = record
+    const lane = this.#keyed && key !== null ? keyId(key) : undefined
     const entry: Entry<R, Owner> = {
       record,
       offset,
-      lane: laneId,
+      lane,
       reach,
       window: this,
       attempts: 0,
@@ -63,15 +65,13 @@ export class Window<R extends AnyRecord, Owner> {
       held: false,
       failure,
     }
-    const { offset, key } = record
-    const laneId = this.#keyed && key !== null ? keyId(key) : undefined
     this.#end = offset + 1
     this.#entries.push(entry)
-    const lane = this.#lanes.get(laneId)
-    if (lane === undefined) {
-      this.#lanes.set(laneId, [entry])
+    const before = this.#lanes.get(lane)
+    if (before === undefined) {
+      this.#lanes.set(lane, [entry])
       this.#startable.push(entry)
-    } else lane.push(entry)
+    } else before.push(entry)
   }
 
   /** The next that may start, in order. */

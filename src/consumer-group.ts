@@ -217,7 +217,11 @@ export class InMemoryConsumerGroup<R extends AnyRecord>
       const { instanceId } = engine
       const seat = instanceId === undefined ? undefined : this.#membership.bySeat(instanceId)
       const slot = seat !== undefined && sameNames(seat.topics, engine.topics) ? seat : this.#newSlot(engine, seat)
-      if (seat !== undefined) this.#vacate(seat, engine)
+      if (seat !== undefined) {
+        this.#clearSeatTimer(seat)
+        seat.occupant = undefined
+      }
+      this.#fenceOthers(engine)
       slot.memberId = engine.memberId
       slot.occupant = engine
       engine.state = 'member'
@@ -237,21 +241,18 @@ export class InMemoryConsumerGroup<R extends AnyRecord>
     return slot
   }
 
-  /** Rule 54: the older consumer of a static member is fenced; also one that is expelled and would come back. */
-  #vacate(seat: Slot<MemoryEngine<R>>, newcomer: MemoryEngine<R>): void {
-    this.#clearSeatTimer(seat)
-    seat.occupant = undefined
+  /** Rule 54: the older consumer of a static member is fenced, also one that is expelled and would come back. */
+  #fenceOthers(newcomer: MemoryEngine<R>): void {
+    const { instanceId } = newcomer
+    if (instanceId === undefined) return
     for (const engine of [...this.#consumers.keys()]) {
-      if (engine === newcomer || engine.instanceId !== seat.instanceId) continue
+      if (engine === newcomer || engine.instanceId !== instanceId) continue
       if (engine.state !== 'member' && engine.state !== 'expelled') continue
       const wasMember = engine.state === 'member'
       engine.state = 'fenced'
       this.#free(engine)
       if (wasMember) this.#emit('leave', { group: this.id, memberId: engine.memberId, reason: 'fenced' })
-      engine.port.out(
-        'fenced',
-        new MillraceError('FENCED_INSTANCE_ID', { group: this.id, instanceId: seat.instanceId! }),
-      )
+      engine.port.out('fenced', new MillraceError('FENCED_INSTANCE_ID', { group: this.id, instanceId }))
     }
   }
 
@@ -415,7 +416,7 @@ export class InMemoryConsumerGroup<R extends AnyRecord>
     const leaving = [...this.#consumers.keys()].filter(engine => engine.state === 'closing')
     const seated = [...this.#membership.slots].map(slot => {
       const engine =
-        slot.occupant ?? leaving.find(({ instanceId }) => instanceId !== undefined && instanceId === slot.instanceId)
+        slot.occupant ?? leaving.find(({ memberId }) => slot.instanceId !== undefined && memberId === slot.memberId)
       return { memberId: slot.memberId, instanceId: slot.instanceId, engine }
     })
     const others = leaving

@@ -204,6 +204,7 @@ export class Member<R extends AnyRecord> implements MemberPort<R>, Committer<R> 
       if (from !== undefined) this.engine.reset(term.topic, term.partition, from, term.position!)
       term.resetFrom = undefined
       this.turns.add(term)
+      this.engine.changed()
     }
     this.#unresolved = open
   }

@@ -325,8 +325,10 @@ export class Run<R extends AnyRecord> implements Activity {
     this.#waiting.delete(work)
     this.#member.engine.clock.clearTimeout(timer)
     this.#unhold(work)
-    if (!work.window.detached) this.#goBack(work)
-    else this.#member.turns.add(work.window.owner)
+    if (!work.window.detached) return this.#goBack(work)
+    const term = work.window.owner
+    if (term.held === 0) term.comeBack()
+    this.#member.turns.add(term)
   }
 
   // ── failed for good ──
@@ -406,7 +408,7 @@ export class Run<R extends AnyRecord> implements Activity {
   /** context.commit(): refused with why the term of its record is over, if it is. */
   async commitWork(work: Work<R>): Promise<void> {
     const term = work.window.owner
-    if (term.ended) throw term.reason
+    if (term.ended) throw this.#member.outError ?? term.reason
     work.finished = true
     const { topic, partition } = term
     await this.#member.commit([{ topic, partition, nextOffset: work.window.nextOffset }])

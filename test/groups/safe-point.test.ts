@@ -580,7 +580,7 @@ describe('rule 14: given and taken away before onAssigned has started', () => {
 
   test('nobody is asked to commit for a partition that was never announced', async () => {
     const { group } = world({ partitions: 2, records: 1 })
-    const a = group.join({ onRevoked: (_, consumer) => consumer.commit([next(1, 1)]) })
+    const a = group.join({ onAssigned: () => {}, onRevoked: (_, consumer) => consumer.commit([next(1, 1)]) })
     const b = group.join()
     await Promise.all([a.ready(), b.ready()])
     expect([group.committed('orders', 1), at(await b.poll())]).toEqual([undefined, ['1@0']])

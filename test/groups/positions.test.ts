@@ -539,6 +539,19 @@ describe('rule 26: seek', () => {
     expect(group.committed('orders', 0)).toBe(2)
   })
 
+  test('nor does it count for records that are handed out anew after the seek', async () => {
+    const { group, put } = world({ partitions: 2 })
+    put(0, 9)
+    const a = group.join()
+    await a.poll()
+    await a.commit([next(0, 8)])
+    await a.poll({ timeoutMs: 0 })
+    a.seek('orders', 0, 2)
+    expect(await a.poll()).toHaveLength(7)
+    const b = group.join()
+    expect([owned(b), group.committed('orders', 0)]).toEqual([[1], 2])
+  })
+
   test('in manualCommit it is lost with the partition', async () => {
     const { group, put } = world({ partitions: 2, commitMode: 'manualCommit' })
     put(1, 9)

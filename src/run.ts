@@ -359,13 +359,14 @@ export class Run<R extends AnyRecord> implements Activity {
   }
 
   /** Rule 32: in manualCommit mode too, unless a record that still exists lies between it and what is committed. */
-  #commitBuried({ offset, reach }: Work<R>, term: Term<R>): void {
+  #commitBuried(work: Work<R>, term: Term<R>): void {
+    const { offset, reach, window } = work
     if (this.#member.engine.options.commitMode !== 'manualCommit') return
     const committed = term.source.committed ?? term.startedAt ?? 0
     if (committed < reach || committed > offset) return
     const { topic, partition } = term
     this.#member
-      .commit([{ topic, partition, nextOffset: offset + 1 }])
+      .commit([{ topic, partition, nextOffset: window.nextAskedAfter(work) }])
       .catch(error => this.#member.engine.report(error))
   }
 
@@ -410,6 +411,7 @@ export class Run<R extends AnyRecord> implements Activity {
     const term = work.window.owner
     if (term.ended) throw this.#member.outError ?? term.reason
     work.finished = true
+    work.asked = true
     const { topic, partition } = term
     await this.#member.commit([{ topic, partition, nextOffset: work.window.nextOffset }])
     // Finished: what its handler still does holds nothing up (groups.md 1.0).

@@ -16,6 +16,8 @@ export interface Entry<R extends AnyRecord, Owner> {
   state: 'queued' | 'working' | 'waiting' | 'over'
   /** Nothing before or at it holds a commit back on its account: succeeded, dead-lettered, or committed by its handler. */
   finished: boolean
+  /** Its handler has asked for it to be committed. */
+  asked: boolean
   /** It keeps its partition where it is. */
   held: boolean
   /** Why it can't be handed to a handler: it could not be decoded. */
@@ -62,6 +64,7 @@ export class Window<R extends AnyRecord, Owner> {
       attempts: 0,
       state: 'queued',
       finished: false,
+      asked: false,
       held: false,
       failure,
     }
@@ -112,6 +115,14 @@ export class Window<R extends AnyRecord, Owner> {
   /** The next offset to commit: past all that is finished before the first unfinished record. */
   get nextOffset(): number {
     return this.firstUnfinished ?? this.#end
+  }
+
+  /** Past an entry, and past those right behind it whose handlers have asked for a commit and waited for it alone. */
+  nextAskedAfter(entry: Entry<R, Owner>): number {
+    let next = entry.offset + 1
+    for (let i = this.#entries.indexOf(entry, this.#head) + 1; this.#entries[i]?.asked; i++)
+      next = this.#entries[i]!.offset + 1
+    return next
   }
 
   /** The offset of the first unfinished record; undefined if all that was taken is finished. */

@@ -879,6 +879,22 @@ describe('rule 46: retries and dead letters', () => {
     expect(group.committed('orders', 0)).toBe(2)
   })
 
+  test('a dead letter takes along what handlers behind it have asked to be committed', async () => {
+    const { orders, group, clock, drain, broker } = world({ commitMode: 'manualCommit' })
+    orders.publishAll(['bad', 'good'].map(key => ({ key, value: key })))
+    void group.join().run(
+      async ({ key }, { commit }) => {
+        if (key === 'bad') throw new Error('bad')
+        await commit()
+      },
+      { concurrency: 2, retry: { attempts: 2, backoffMs: 100 }, deadLetter: broker.topic('failed') },
+    )
+    await drain()
+    await clock.advance(100)
+    expect([group.committed('orders', 0), group.lag()]).toEqual([2, 0])
+    await broker.close()
+  })
+
   test('in manualCommit mode a dead letter is not committed over a record that is not', async () => {
     const { orders, group, drain, broker } = world({ commitMode: 'manualCommit' })
     fill(orders, 0, 3)

@@ -1,7 +1,7 @@
 import { checkFunction, checkOptions, checkSignal, checkText, checkWhole, refuse } from './core/check.js'
 import { isMillraceError, MillraceError } from './core/errors.js'
 import { type AnyRecord, toDeadLetter } from './core/record.js'
-import { type Entry, Window } from './core/window.js'
+import { type Entry, KeyedWindow, SingleWindow, type Window } from './core/window.js'
 import { OUT_OF_RANGE } from './engine.js'
 import { isThenable, thenAtOnce } from './interceptor.js'
 import { type Activity, closeTimeoutMs, type Member } from './member.js'
@@ -12,6 +12,8 @@ type Work<R extends AnyRecord> = Entry<R, Term<R>>
 
 /** Before a poll that may succeed later is tried again. Kafka: retry.backoff.ms. */
 const retryBackoffMs = 100
+/** Handlers that return no promise, between two looks at the clock. */
+const recordsPerLook = 32
 /** How many records of a partition beyond its first unfinished one may be taken, for each handler that may be at work. */
 const aheadPerHandler = 16
 
@@ -41,6 +43,8 @@ export class Run<R extends AnyRecord> implements Activity {
   /** What waits for its next attempt. */
   readonly #waiting = new Map<Work<R>, unknown>()
   #serving = false
+  /** As of the last look for more. */
+  #now = 0
   /** Why it can't go on. */
   #failure: { readonly error: unknown } | undefined
   /** It has asked for the close itself: by failure, by stop(), by the signal. */
@@ -93,6 +97,7 @@ export class Run<R extends AnyRecord> implements Activity {
     if (this.#serving || this.#member.activity !== this) return
     const member = this.#member
     this.#serving = true
+    this.#comeBack()
     let left = member.engine.options.maxPollRecords
     try {
       while (!this.#stopped() && this.#atWork < this.#concurrency && this.#mayLook()) {
@@ -102,6 +107,7 @@ export class Run<R extends AnyRecord> implements Activity {
           break
         }
         this.#start(work)
+        if (left % recordsPerLook === 0 || member.autoCommit.always) this.#comeBack()
         // Handlers that return no promise must not keep the other consumers from their turn.
         if (--left === 0) {
           member.wake()
@@ -114,6 +120,12 @@ export class Run<R extends AnyRecord> implements Activity {
       this.#serving = false
       member.engine.changed()
     }
+  }
+
+  /** It looks for more: an interval that is over is acted on. Reading the clock costs as much as a record. */
+  #comeBack(): void {
+    this.#now = this.#member.engine.clock.now()
+    this.#member.autoCommit.cameBack(this.#now)
   }
 
   /** An interceptor of polls may want to be asked first, and take its time. */
@@ -182,7 +194,8 @@ export class Run<R extends AnyRecord> implements Activity {
 
   /** What is still at work from before a seek comes first: its keys may be those that follow. */
   #windowOf(term: Term<R>): Window<R, Term<R>> | undefined {
-    if (term.window === undefined && term.held === 0) term.window = new Window(this.#concurrency > 1, term)
+    if (term.window === undefined && term.held === 0)
+      term.window = this.#concurrency === 1 ? new SingleWindow(term) : new KeyedWindow(term)
     return term.window
   }
 
@@ -223,7 +236,7 @@ export class Run<R extends AnyRecord> implements Activity {
       return this.#failed(work, error)
     }
     if (!isThenable(result)) return this.#over(work)
-    this.#begun.set(work, member.engine.clock.now())
+    this.#begun.set(work, this.#now)
     member.armInterval()
     Promise.resolve(result).then(
       () => this.#over(work),
@@ -262,7 +275,6 @@ export class Run<R extends AnyRecord> implements Activity {
       term.comeBack()
       if (work.window === term.window || term.held === 0) member.turns.add(term)
     }
-    member.autoCommit.cameBack(member.engine.clock.now())
     this.serve()
   }
 

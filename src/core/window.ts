@@ -24,14 +24,111 @@ export interface Entry<R extends AnyRecord, Owner> {
   readonly failure: unknown
 }
 
-/**
- * The records of one partition from the first unfinished one on, in order: which may start, and how far all is finished.
- * Records of equal keys start one after the other, in order; the keyless count as one key. Without keys, all do.
- */
-export class Window<R extends AnyRecord, Owner> {
+/** The records of one partition that run() has taken, from the first unfinished one on. */
+export interface Window<R extends AnyRecord, Owner> {
   /** Whose partition it is. */
   readonly owner: Owner
-  readonly #keyed: boolean
+  /** A seek, or the end of the term, has taken the partition elsewhere: what is still at work counts for nothing. */
+  readonly detached: boolean
+  readonly size: number
+  /** `failure`: why it can't be handed to a handler. */
+  add(record: R, reach: number, failure?: unknown): void
+  /** The next that may start, in order. */
+  next(): Entry<R, Owner> | undefined
+  /** An entry that waited, or was at work, may start again, before those behind it. */
+  again(entry: Entry<R, Owner>): void
+  /** The entry is over: its key goes on. */
+  over(entry: Entry<R, Owner>): void
+  /** The next offset to commit: past all that is finished before the first unfinished record. */
+  readonly nextOffset: number
+  /** Past an entry, and past those right behind it whose handlers have asked for a commit and waited for it alone. */
+  nextAskedAfter(entry: Entry<R, Owner>): number
+  /** The offset of the first unfinished record; undefined if all that was taken is finished. */
+  readonly firstUnfinished: number | undefined
+  /** Whether a record waits for its next attempt. */
+  readonly waiting: boolean
+  detach(): void
+}
+
+function entryOf<R extends AnyRecord, Owner>(
+  window: Window<R, Owner>,
+  record: R,
+  reach: number,
+  failure: unknown,
+  lane?: string,
+): Entry<R, Owner> {
+  const { offset } = record
+  return {
+    record,
+    offset,
+    lane,
+    reach,
+    window,
+    attempts: 0,
+    state: 'queued',
+    finished: false,
+    asked: false,
+    held: false,
+    failure,
+  }
+}
+
+/** One record at a time: what there is to keep in order without concurrency. */
+export class SingleWindow<R extends AnyRecord, Owner> implements Window<R, Owner> {
+  readonly owner: Owner
+  detached = false
+  #entry: Entry<R, Owner> | undefined
+  #startable = false
+  #end = 0
+
+  constructor(owner: Owner) {
+    this.owner = owner
+  }
+
+  get size(): number {
+    return this.#entry === undefined ? 0 : 1
+  }
+  add(record: R, reach: number, failure?: unknown): void {
+    this.#entry = entryOf(this, record, reach, failure)
+    this.#startable = true
+    this.#end = record.offset + 1
+  }
+  next(): Entry<R, Owner> | undefined {
+    if (!this.#startable) return undefined
+    this.#startable = false
+    return this.#entry
+  }
+  again(entry: Entry<R, Owner>): void {
+    entry.state = 'queued'
+    this.#startable = true
+  }
+  over(entry: Entry<R, Owner>): void {
+    entry.state = 'over'
+    this.#entry = undefined
+  }
+  get nextOffset(): number {
+    return this.firstUnfinished ?? this.#end
+  }
+  nextAskedAfter(entry: Entry<R, Owner>): number {
+    return entry.offset + 1
+  }
+  get firstUnfinished(): number | undefined {
+    return this.#entry === undefined || this.#entry.finished ? undefined : this.#entry.offset
+  }
+  get waiting(): boolean {
+    return this.#entry?.state === 'waiting'
+  }
+  detach(): void {
+    this.detached = true
+  }
+}
+
+/**
+ * The records of one partition from the first unfinished one on, in order: which may start, and how far all is finished.
+ * Records of equal keys start one after the other, in order; the keyless count as one key.
+ */
+export class KeyedWindow<R extends AnyRecord, Owner> implements Window<R, Owner> {
+  readonly owner: Owner
   /** In the order of their offsets; those before `#head` are over. */
   #entries: Entry<R, Owner>[] = []
   #head = 0
@@ -39,11 +136,9 @@ export class Window<R extends AnyRecord, Owner> {
   /** The entries of a key that is at work, the one at work first. */
   readonly #lanes = new Map<string | undefined, Entry<R, Owner>[]>()
   #startable: Entry<R, Owner>[] = []
-  /** A seek, or the end of the term, has taken the partition elsewhere: what is still at work counts for nothing. */
   detached = false
 
-  constructor(keyed: boolean, owner: Owner) {
-    this.#keyed = keyed
+  constructor(owner: Owner) {
     this.owner = owner
   }
 
@@ -51,23 +146,10 @@ export class Window<R extends AnyRecord, Owner> {
     return this.#entries.length - this.#head
   }
 
-  /** `failure`: why it can't be handed to a handler. */
   add(record: R, reach: number, failure?: unknown): void {
-    const { offset, key } = record
-    const lane = this.#keyed && key !== null ? keyId(key) : undefined
-    const entry: Entry<R, Owner> = {
-      record,
-      offset,
-      lane,
-      reach,
-      window: this,
-      attempts: 0,
-      state: 'queued',
-      finished: false,
-      asked: false,
-      held: false,
-      failure,
-    }
+    const { key, offset } = record
+    const lane = key === null ? undefined : keyId(key)
+    const entry = entryOf(this, record, reach, failure, lane)
     this.#end = offset + 1
     this.#entries.push(entry)
     const before = this.#lanes.get(lane)
@@ -77,16 +159,10 @@ export class Window<R extends AnyRecord, Owner> {
     } else before.push(entry)
   }
 
-  /** The next that may start, in order. */
   next(): Entry<R, Owner> | undefined {
     return this.#startable.shift()
   }
-  /** Whether next() would find one. */
-  get ready(): boolean {
-    return this.#startable.length > 0
-  }
 
-  /** An entry that waited, or was at work, may start again, before those behind it. */
   again(entry: Entry<R, Owner>): void {
     entry.state = 'queued'
     this.#mayStart(entry)
@@ -97,7 +173,6 @@ export class Window<R extends AnyRecord, Owner> {
     this.#startable.splice(later < 0 ? this.#startable.length : later, 0, entry)
   }
 
-  /** The entry is over: its key goes on. */
   over(entry: Entry<R, Owner>): void {
     entry.state = 'over'
     const lane = this.#lanes.get(entry.lane)!
@@ -112,12 +187,10 @@ export class Window<R extends AnyRecord, Owner> {
     }
   }
 
-  /** The next offset to commit: past all that is finished before the first unfinished record. */
   get nextOffset(): number {
     return this.firstUnfinished ?? this.#end
   }
 
-  /** Past an entry, and past those right behind it whose handlers have asked for a commit and waited for it alone. */
   nextAskedAfter(entry: Entry<R, Owner>): number {
     let next = entry.offset + 1
     for (let i = this.#entries.indexOf(entry, this.#head) + 1; this.#entries[i]?.asked; i++)
@@ -125,7 +198,6 @@ export class Window<R extends AnyRecord, Owner> {
     return next
   }
 
-  /** The offset of the first unfinished record; undefined if all that was taken is finished. */
   get firstUnfinished(): number | undefined {
     for (let i = this.#head; i < this.#entries.length; i++) {
       if (!this.#entries[i]!.finished) return this.#entries[i]!.offset
@@ -133,7 +205,6 @@ export class Window<R extends AnyRecord, Owner> {
     return undefined
   }
 
-  /** Whether a record waits for its next attempt. */
   get waiting(): boolean {
     return this.#entries.some(entry => entry.state === 'waiting')
   }

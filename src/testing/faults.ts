@@ -1,5 +1,6 @@
 import { type ErrorCode, type ErrorDetails, isMillraceError, MillraceError } from '../index.js'
-import type { ManualClock } from './manual-clock.js'
+import { errorText } from './history.js'
+import { checkTime, type ManualClock } from './manual-clock.js'
 
 export type Operation = 'publish' | 'poll' | 'handle' | 'commit' | 'assign' | 'revoke'
 /** One operation about to be done, as far as it is known then. */
@@ -83,6 +84,8 @@ export class FaultBook implements Faults {
   readonly #clock: ManualClock
   readonly #onFault: (fault: Fault, point: Point) => void
   #faults: Planned[] = []
+  #holds: Held[] = []
+  #failures: unknown[] = []
   #watchers: { readonly fits: (touched: Touched) => boolean; readonly resolve: (point: Point) => void }[] = []
 
   constructor(clock: ManualClock, onFault: (fault: Fault, point: Point) => void) {
@@ -92,6 +95,7 @@ export class FaultBook implements Faults {
 
   fail(operation: Operation, options: FaultOptions & { error?: ErrorCode | Error | undefined } = {}): Fault {
     const { error } = options
+    checkError(error)
     const made = (point: Point): Effect => ({ error: errorOf(error, point) })
     return this.#plan('fail', operation, options, made)
   }
@@ -104,9 +108,8 @@ export class FaultBook implements Faults {
 
   delay(operation: Exclude<Operation, 'publish'>, options: FaultOptions & { ms: number }): Fault {
     refusePublish(operation, 'delayed')
-    const ms = options?.ms
-    if (!Number.isSafeInteger(ms) || ms < 0)
-      throw new MillraceError('INVALID_CONFIG', { option: 'ms', value: ms, expected: 'a whole number of at least 0' })
+    checkTime('ms', options?.ms)
+    const { ms } = options
     const wait = (): Effect => ({ wait: new Promise(resolve => this.#clock.setTimeout(resolve, ms)) })
     return this.#plan(`delay by ${ms} ms`, operation, options, wait)
   }
@@ -117,22 +120,28 @@ export class FaultBook implements Faults {
     const reached = new Promise<Point>(resolve => {
       reach = resolve
     })
-    const held: { readonly point: Point; readonly letGo: () => void }[] = []
+    let held: { readonly point: Point; readonly letGo: () => void }[] = []
+    const letGo = (fits: (point: Point) => boolean): void => {
+      const going = held.filter(({ point }) => fits(point))
+      held = held.filter(({ point }) => !fits(point))
+      for (const { letGo } of going) letGo()
+    }
     const fault = this.#plan('hold', operation, options, point => {
       reach(point)
       return { wait: new Promise(letGo => held.push({ point, letGo })) }
     })
-    return Object.assign(fault, {
+    const hold: Held = Object.assign(fault, {
       reached,
       release: () => {
-        fault.released = true
         fault.remove()
-        for (const { letGo } of held.splice(0)) letGo()
+        letGo(() => true)
       },
-      letGoOf: (group: string, memberId: string) => {
-        for (const { point, letGo } of held) if (point.group === group && point.memberId === memberId) letGo()
-      },
+      holds: () => held.length > 0,
+      letGoOf: (group: string, memberId: string) =>
+        letGo(point => point.group === group && point.memberId === memberId),
     })
+    this.#holds.push(hold)
+    return hold
   }
 
   watch(operation: Operation, options: Omit<FaultOptions, 'times'> = {}): Promise<Point> {
@@ -144,20 +153,37 @@ export class FaultBook implements Faults {
     return this.#faults.filter(fault => fault.left !== Number.POSITIVE_INFINITY && fault.left > 0)
   }
 
+  /** Holds in which something still waits. */
+  get holding(): readonly Fault[] {
+    return this.#holds.filter(hold => hold.holds())
+  }
+  /** What predicates threw, which an operation that is not waited for tells nobody. */
+  get failures(): readonly unknown[] {
+    return this.#failures
+  }
+
   clear(): void {
-    for (const fault of [...this.#faults]) fault.release?.()
+    for (const hold of this.#holds) hold.release()
     this.#faults = []
+    this.#holds = []
     this.#watchers = []
+    this.#failures = []
   }
 
   /** What happens to this operation. At most one fault acts on it, the first that was asked for. */
   meet(touched: Touched): Effect | undefined {
+    try {
+      return this.#meet(touched)
+    } catch (error) {
+      this.#failures.push(error)
+      return { error }
+    }
+  }
+  #meet(touched: Touched): Effect | undefined {
     const { point } = touched
-    this.#watchers = this.#watchers.filter(({ fits, resolve }) => {
-      if (!fits(touched)) return true
-      resolve(point)
-      return false
-    })
+    const seen = this.#watchers.filter(({ fits }) => fits(touched))
+    this.#watchers = this.#watchers.filter(watcher => !seen.includes(watcher))
+    for (const { resolve } of seen) resolve(point)
     const fault = this.#faults.find(({ left, fits }) => left > 0 && fits(touched))
     if (fault === undefined) return undefined
     fault.left--
@@ -168,7 +194,7 @@ export class FaultBook implements Faults {
 
   /** A member has died: nobody waits for what it was doing. */
   crashed(group: string, memberId: string): void {
-    for (const fault of this.#faults) fault.letGoOf?.(group, memberId)
+    for (const hold of this.#holds) hold.letGoOf(group, memberId)
   }
 
   #plan(what: string, operation: Operation, options: FaultOptions, effect: (point: Point) => Effect): Planned {
@@ -183,13 +209,11 @@ export class FaultBook implements Faults {
     const fault: Planned = {
       met: [],
       left: times,
-      released: false,
       fits,
       effect,
       remove: () => {
         fault.left = 0
-        if (fault.release === undefined || fault.released)
-          this.#faults = this.#faults.filter(other => other !== fault || other.met.length > 0)
+        this.#faults = this.#faults.filter(other => other !== fault)
       },
       toString: () => `${what} ${operation}${describe(options)}, met ${fault.met.length} of ${times}`,
     }
@@ -201,11 +225,12 @@ export class FaultBook implements Faults {
 interface Planned extends Fault {
   readonly met: Point[]
   left: number
-  released: boolean
   readonly fits: (touched: Touched) => boolean
   readonly effect: (point: Point) => Effect
-  release?(): void
-  letGoOf?(group: string, memberId: string): void
+}
+interface Held extends Hold {
+  holds(): boolean
+  letGoOf(group: string, memberId: string): void
 }
 
 function refusePublish(operation: Operation, what: string): void {
@@ -229,7 +254,19 @@ function fitting(operation: Operation, options: Omit<FaultOptions, 'times'>): (t
     (group === undefined || point.group === group) &&
     (memberId === undefined || point.memberId === memberId) &&
     (process === undefined || point.process === process) &&
-    (when === undefined || when(point))
+    (when === undefined || asked(when, point))
+}
+function asked(when: (point: Point) => boolean, point: Point): boolean {
+  try {
+    return when(point)
+  } catch (error) {
+    throw threw('when', when, point.operation, error)
+  }
+}
+/** What a predicate of the test's threw. */
+export function threw(option: string, predicate: unknown, at: string, cause: unknown): MillraceError {
+  const expected = `a predicate that does not throw (at ${at} it threw ${errorText(cause)})`
+  return new MillraceError('INVALID_CONFIG', { option, value: predicate, expected }, { cause })
 }
 
 function describe({ when, times: _, ...where }: FaultOptions & { error?: unknown; ms?: unknown }): string {
@@ -240,6 +277,18 @@ function describe({ when, times: _, ...where }: FaultOptions & { error?: unknown
   return parts.length === 0 ? '' : ` of ${parts.join(', ')}`
 }
 
+function checkError(error: unknown): void {
+  if (error === undefined || error instanceof Error || isMillraceError(error)) return
+  try {
+    errorOf(error as ErrorCode, { operation: 'publish' })
+  } catch {
+    throw new MillraceError('INVALID_CONFIG', {
+      option: 'error',
+      value: error,
+      expected: 'an Error or one of its codes',
+    })
+  }
+}
 function errorOf(error: ErrorCode | Error | undefined, point: Point): unknown {
   if (error instanceof Error || isMillraceError(error)) return error
   if (error === undefined)

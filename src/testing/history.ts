@@ -47,6 +47,12 @@ export class EventHistory extends Array<HistoryEvent> implements History {
     return Array
   }
 
+  /** What has just happened. Who takes over hears of it before the group tells that somebody has left. */
+  add(event: HistoryEvent): void {
+    if (event.type === 'left') this.splice(takeoverFrom(this, event), 0, event)
+    else this.push(event)
+  }
+
   of<T extends HistoryEvent['type']>(...types: readonly T[]): readonly HistoryEventOf<T>[] {
     return this.filter((event): event is HistoryEventOf<T> => (types as readonly string[]).includes(event.type))
   }
@@ -54,6 +60,37 @@ export class EventHistory extends Array<HistoryEvent> implements History {
   override toString(): string {
     return table(this)
   }
+}
+
+/** Where others begin to take over what a member had that left without giving it up; the end if nobody does. */
+function takeoverFrom(history: EventHistory, left: HistoryEventOf<'left'>): number {
+  let from = history.length
+  for (let index = history.length - 1; index >= 0; index--) {
+    const event = history[index]!
+    if (event.at !== left.at || !('memberId' in event) || event.group !== left.group) break
+    if (event.type === 'joined' && from === index + 1) from = index
+    else if (event.type === 'assigned' && hadBefore(history, index, event, left.memberId)) from = index
+    else if (event.type !== 'assigned') break
+  }
+  return from
+}
+
+/** Whether some of what is assigned was that member's until then. */
+function hadBefore(
+  history: EventHistory,
+  index: number,
+  { group, memberId, partitions }: HistoryEventOf<'assigned'>,
+  former: string,
+): boolean {
+  if (memberId === former) return false
+  return partitions.some(({ topic, partition }) => {
+    const names = (event: HistoryEvent): boolean =>
+      'partitions' in event &&
+      event.group === group &&
+      event.partitions.some(entry => entry.topic === topic && entry.partition === partition)
+    const before = history.slice(0, index).findLast(names) as Moved<string> | undefined
+    return before?.memberId === former && before.type !== 'revoked'
+  })
 }
 
 /** An event a line: when, in which process, who, what. */

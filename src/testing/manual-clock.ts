@@ -131,7 +131,7 @@ export class ManualClock implements Clock {
   }
 }
 
-function checkTime(option: string, value: number): void {
+export function checkTime(option: string, value: number): void {
   if (!Number.isSafeInteger(value) || value < 0)
     throw new MillraceError('INVALID_CONFIG', {
       option,

@@ -1,8 +1,26 @@
-import type { AnyRecord, ConsumerRecord, Interceptor, TopicPartition } from '../index.js'
+import type {
+  AnyRecord,
+  ConsumerRecord,
+  HandleOperation,
+  Interceptor,
+  NextOffset,
+  PartitionsOperation,
+  ProducerRecord,
+  RecordMetadata,
+  TopicPartition,
+} from '../index.js'
 import type { Effect, FaultBook, Operation, Point, Touched } from './faults.js'
 import type { Happened } from './history.js'
 
 type Read = (topic: string, partition: number, offset: number) => ConsumerRecord<unknown, any> | undefined
+type Owns = (group: string, memberId: string | undefined, where: TopicPartition) => boolean
+
+/** A call of a handler that has not settled. */
+interface Work {
+  readonly group: string
+  readonly memberId: string | undefined
+  readonly what: string
+}
 
 /** Something that may be put before every operation of a member, besides faults: simulate()'s scheduler. */
 export type Gate = (point: Point) => Promise<Effect | undefined> | undefined
@@ -12,22 +30,36 @@ export class Observer {
   readonly #faults: FaultBook
   readonly #record: (event: Happened) => void
   readonly #read: Read
+  readonly #owns: Owns
   readonly #published = new Map<string, ConsumerRecord<unknown, any>[]>()
   readonly #listeners = new Set<{ readonly topic: string; readonly tell: (record: AnyRecord) => void }>()
   readonly #topics = new Map<string, readonly string[]>()
-  /** The process of a member, by group and member id. */
-  readonly #processes = new Map<string, string>()
-  readonly #atWork = new Set<string>()
+  /** The process of each member, by group and member id; undefined for one of the test itself. */
+  readonly #processes = new Map<string, string | undefined>()
+  /** Members, by group and member id: in it, as history has it, or expelled, and about to come (back). */
+  readonly #members = new Map<string, 'in' | 'away'>()
+  readonly #atWork = new Set<Work>()
+  /** Who was last assigned a partition, by group and partition. */
+  readonly #assigned = new Map<string, string | undefined>()
+  /** Who was last handed a record, by group and record; nobody once it is a dead letter. */
+  readonly #lastHolder = new Map<string, string | undefined>()
+  /** The calls of handlers that have begun. */
+  readonly #begun = new WeakSet<HandleOperation>()
+  /** The call of a handler that nothing has come before. */
+  #calling: HandleOperation | undefined
   /** Whose code is on the stack. */
   #process: string | undefined
+  /** The process that is being killed. */
+  #dying: string | undefined
   gate: Gate | undefined
   /** Something that may keep back the answer of a publish, which itself is done at once. */
   answer: ((point: Point) => Promise<void> | undefined) | undefined
 
-  constructor(faults: FaultBook, record: (event: Happened) => void, read: Read) {
+  constructor(faults: FaultBook, record: (event: Happened) => void, read: Read, owns: Owns) {
     this.#faults = faults
     this.#record = record
     this.#read = read
+    this.#owns = owns
   }
 
   // ── who ──
@@ -42,16 +74,46 @@ export class Observer {
       this.#process = before
     }
   }
+  /** Kills a process: of its consumers none takes over from another. */
+  kill(process: string, act: () => void): void {
+    this.#dying = process
+    try {
+      act()
+    } finally {
+      this.#dying = undefined
+    }
+  }
   reads(group: string, topics: readonly string[]): void {
     this.#topics.set(group, topics)
   }
+  /** A member is of a process, whatever code is on the stack when the group hears of it. */
+  belongs(group: string, memberId: string, process: string): void {
+    const id = `${group}/${memberId}`
+    this.#processes.set(id, process)
+    if (!this.#members.has(id)) this.#members.set(id, 'away')
+  }
+  /** Partitions are assigned inside the call that joins, before the group tells of the member. */
   joined(group: string, memberId: string): void {
     const id = `${group}/${memberId}`
+    const known = this.#members.get(id)
+    if (known === 'in') return
     // A member that comes back does so in whatever happens to run.
-    if (this.#process !== undefined) this.#processes.set(id, this.#process)
+    if (known === undefined) this.#processes.set(id, this.#process)
+    this.#members.set(id, 'in')
+    this.#record({ type: 'joined', group, memberId, process: this.#processes.get(id) })
+  }
+  left(group: string, memberId: string, reason: 'closed' | 'expelled' | 'crashed' | 'fenced'): void {
+    const id = `${group}/${memberId}`
+    if (reason === 'expelled') this.#members.set(id, 'away')
+    else this.#members.delete(id)
+    this.#record({ type: 'left', group, memberId, reason, process: this.#processes.get(id) })
+    if (reason !== 'crashed') return
+    this.#faults.crashed(group, memberId)
+    for (const work of this.#atWork) if (work.group === group && work.memberId === memberId) this.#atWork.delete(work)
   }
   processOf(group: string | undefined, memberId: string | undefined): string | undefined {
-    return this.#processes.get(`${group}/${memberId}`) ?? this.#process
+    const id = `${group}/${memberId}`
+    return this.#processes.has(id) ? this.#processes.get(id) : this.#process
   }
 
   // ── what ──
@@ -64,8 +126,9 @@ export class Observer {
     this.#listeners.add(listener)
     return () => void this.#listeners.delete(listener)
   }
+  /** Handlers that have not settled; those of a killed process are at work no more. */
   get atWork(): readonly string[] {
-    return [...this.#atWork]
+    return [...this.#atWork].map(({ what }) => what)
   }
 
   /** Outermost what has become of an operation, then the faults, innermost what is really done. */
@@ -75,21 +138,28 @@ export class Observer {
 
   #outcomes(): Interceptor {
     return {
-      handle: ({ group, memberId, record, attempt }, proceed) => {
+      handle: (operation, proceed) => {
+        const { group, memberId, record, attempt } = operation
         const { topic, partition, offset } = record
         const who = { group, memberId: memberId!, process: this.processOf(group, memberId) }
-        const work = `${topic}-${partition}@${offset} in ${memberId} (attempt ${attempt})`
+        const what = `${topic}-${partition}@${offset} in ${memberId} (attempt ${attempt})`
+        const work: Work = { group, memberId, what }
         this.#atWork.add(work)
         const failed = (error: unknown): never => {
           this.#atWork.delete(work)
-          this.#record({ type: 'failed', topic, partition, offset, ...who, attempt, error } as Happened)
+          // What was held until its partition was lost has not been begun, so it has not failed either.
+          if (this.#begun.has(operation) || this.#owns(group, memberId, record))
+            this.#record({ type: 'failed', topic, partition, offset, ...who, attempt, error })
           throw error
         }
         let result: unknown
+        this.#calling = operation
         try {
-          result = this.as(who.process, proceed)
+          result = proceed()
         } catch (error) {
           return failed(error)
+        } finally {
+          this.#calling = undefined
         }
         if (typeof (result as PromiseLike<unknown> | undefined)?.then !== 'function') {
           this.#atWork.delete(work)
@@ -108,8 +178,10 @@ export class Observer {
       this.#through(touched(point, places, this.#topics.get(point.group ?? '') ?? []), proceed)
     return {
       publish: ({ topic, record }, proceed) => {
-        const point = this.#point('publish', undefined, undefined, [{ topic, partition: record.partition }])
-        const effect = this.#faults.meet(touched(point, [{ topic, partition: record.partition ?? -1 }], [topic]))
+        // What is no record is refused further in.
+        const { partition } = (record ?? {}) as Partial<typeof record>
+        const point = this.#point('publish', undefined, undefined, [{ topic, partition }])
+        const effect = this.#faults.meet(touched(point, [{ topic, partition: partition ?? -1 }], [topic]))
         if (effect?.error !== undefined) throw effect.error
         const metadata = proceed(record)
         if (effect?.lost !== undefined) throw effect.lost
@@ -133,8 +205,7 @@ export class Observer {
     return {
       publish: ({ record }, proceed) => {
         const metadata = proceed(record)
-        const written = this.#read(metadata.topic, metadata.partition, metadata.offset)
-        if (written !== undefined) this.#wrote(written)
+        this.#wrote(this.#written(metadata) ?? asRecord(record, metadata))
         return metadata
       },
       poll: async ({ group, memberId }, proceed) => {
@@ -142,9 +213,18 @@ export class Observer {
         for (const record of records) this.#handedOut(group, memberId, record, 1)
         return records
       },
-      handle: ({ group, memberId, record, attempt }, proceed) => {
-        this.#handedOut(group, memberId, record, attempt)
-        return proceed()
+      handle: (operation, proceed) => {
+        const { group, memberId, record, attempt } = operation
+        if (this.#calling === operation || this.#owns(group, memberId, record)) {
+          this.#begun.add(operation)
+          this.#handedOut(group, memberId, record, attempt)
+        }
+        return this.as(this.processOf(group, memberId), proceed)
+      },
+      commit: ({ group, memberId, offsets }, proceed) => {
+        const result = proceed()
+        this.committed(group, memberId, offsets)
+        return result
       },
       assign: (operation, proceed) => this.#moved('assigned', operation, proceed),
       revoke: (operation, proceed) => this.#moved('revoked', operation, proceed),
@@ -152,12 +232,21 @@ export class Observer {
     }
   }
 
+  /** As its readers see it; undefined for what can't be decoded, or is gone already. */
+  #written({ topic, partition, offset }: RecordMetadata): ConsumerRecord<unknown, any> | undefined {
+    try {
+      const written = this.#read(topic, partition, offset)
+      return written?.offset === offset ? written : undefined
+    } catch {
+      return undefined
+    }
+  }
   #wrote(record: ConsumerRecord<unknown, any>): void {
     const { topic, partition, offset, key } = record
     const list = this.#published.get(topic)
     if (list === undefined) this.#published.set(topic, [record])
     else list.push(record)
-    this.#record({ type: 'published', topic, partition, offset, key, process: this.#process } as Happened)
+    this.#record({ type: 'published', topic, partition, offset, key, process: this.#process })
     this.#buried(record)
     for (const listener of [...this.#listeners]) if (listener.topic === topic) listener.tell(record)
   }
@@ -170,31 +259,41 @@ export class Observer {
     )
     if (typeof topic !== 'string' || typeof group !== 'string') return
     const place = { topic, partition: Number(partition), offset: Number(offset) }
-    const memberId = this.#lastHolder.get(`${group}/${topic}-${partition}@${offset}`) ?? ''
+    const id = `${group}/${topic}-${partition}@${offset}`
+    // One that is published once more, headers and all, is not buried again.
+    if (this.#lastHolder.has(id) && this.#lastHolder.get(id) === undefined) return
+    // What can't be decoded is handed to nobody.
+    const memberId = this.#lastHolder.get(id) ?? this.#assigned.get(`${group}/${topic}-${partition}`) ?? ''
+    this.#lastHolder.set(id, undefined)
     const process = this.processOf(group, memberId)
-    this.#record({ type: 'dead-lettered', ...place, group, memberId, to: record.topic, process } as Happened)
+    this.#record({ type: 'dead-lettered', ...place, group, memberId, to: record.topic, process })
   }
-  /** Who was last handed a record, for as long as it may become a dead letter. */
-  readonly #lastHolder = new Map<string, string>()
 
   #handedOut(group: string, memberId: string | undefined, record: AnyRecord, attempt: number): void {
     const { topic, partition, offset } = record
     this.#lastHolder.set(`${group}/${topic}-${partition}@${offset}`, memberId ?? '')
     const process = this.processOf(group, memberId)
-    this.#record({ type: 'handed out', topic, partition, offset, group, memberId, attempt, process } as Happened)
+    this.#record({ type: 'handed out', topic, partition, offset, group, memberId: memberId!, attempt, process })
+  }
+
+  committed(group: string, memberId: string | undefined, offsets: readonly NextOffset[]): void {
+    const process = memberId === undefined ? this.#process : this.processOf(group, memberId)
+    this.#record({ type: 'committed', group, memberId, offsets: offsets.map(entry => ({ ...entry })), process })
   }
 
   #moved(
     type: 'assigned' | 'revoked' | 'lost',
-    {
-      group,
-      memberId,
-      partitions,
-    }: { group: string; memberId: string | undefined; partitions: readonly TopicPartition[] },
+    { group, memberId, partitions }: PartitionsOperation,
     proceed: () => unknown,
   ): unknown {
+    const dies = this.#dying !== undefined && this.processOf(group, memberId) === this.#dying
+    if (dies) return proceed()
+    if (type === 'assigned') {
+      this.joined(group, memberId!)
+      for (const { topic, partition } of partitions) this.#assigned.set(`${group}/${topic}-${partition}`, memberId)
+    }
     const process = this.processOf(group, memberId)
-    this.#record({ type, group, memberId, partitions, process } as Happened)
+    this.#record({ type, group, memberId: memberId!, partitions, process })
     return this.as(process, proceed)
   }
 
@@ -245,4 +344,14 @@ function touched(point: Point, places: readonly TopicPartition[], topics: readon
 
 function onlyOne(topics: readonly string[] | undefined): string | undefined {
   return topics?.length === 1 ? topics[0] : undefined
+}
+
+/** What was written, told by who wrote it. */
+function asRecord(
+  { key, value, headers }: ProducerRecord<any, any>,
+  metadata: RecordMetadata,
+): ConsumerRecord<any, any> {
+  const { topic, partition, offset, timestamp } = metadata
+  const entries = headers === undefined ? [] : Symbol.iterator in headers ? headers : Object.entries(headers)
+  return { topic, partition, offset, timestamp, key: key ?? null, value, headers: [...entries] }
 }

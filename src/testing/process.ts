@@ -4,6 +4,7 @@ import {
   type CloseOptions,
   type Consumer,
   type ConsumerGroup,
+  type ConsumerRecord,
   type GroupOptions,
   type JoinOptions,
   type Key,
@@ -22,6 +23,7 @@ import {
   type TopicPartition,
 } from '../index.js'
 import type { Observer } from './observer.js'
+import { nextTurn } from './turns.js'
 
 /** A portable broker of one process of several: what is made through it dies with it. */
 export interface TestProcess<Topics extends object = Record<string, unknown>, K extends Key = string>
@@ -35,13 +37,19 @@ export interface TestProcess<Topics extends object = Record<string, unknown>, K 
   crash(): void
 }
 
+/** In this order; while it closes, handlers that finish may still publish. */
+const states = ['running', 'closing', 'closed', 'crashed'] as const
+type State = (typeof states)[number]
+
 export class BrokerProcess<Topics extends object, K extends Key> implements TestProcess<Topics, K> {
   readonly name: string
   declare readonly [Symbol.asyncDispose]: () => Promise<void>
   readonly #broker: MemoryBroker<Topics, K>
   readonly #observer: Observer
   readonly #consumers = new Set<MemoryConsumer<any>>()
-  #state: 'running' | 'closed' | 'crashed' = 'running'
+  readonly #tails = new Set<ProcessTail<any>>()
+  #state: State = 'running'
+  #closed: Promise<void> | undefined
 
   constructor(name: string, broker: MemoryBroker<Topics, K>, observer: Observer) {
     this.name = name
@@ -58,55 +66,72 @@ export class BrokerProcess<Topics extends object, K extends Key> implements Test
   }
 
   topic<N extends TopicName<Topics>>(name: N): Topic<Topics[N], K> {
+    const latest = this.#broker.topics.has(name) ? 'closed' : 'running'
     return new ProcessTopic<Topics[N], K>(
       this,
-      this.act(() => this.#broker.topic(name)),
+      this.during(latest, () => this.#broker.topic(name)),
     )
   }
   createTopic<N extends TopicName<Topics>>(name: N, options?: TopicOptions<Topics[N]>): Topic<Topics[N], K> {
     return new ProcessTopic<Topics[N], K>(
       this,
-      this.act(() => this.#broker.createTopic(name, options)),
+      this.during('running', () => this.#broker.createTopic(name, options)),
     )
   }
   group<N extends TopicName<Topics>>(
     id: string,
     options: { topics: N | readonly N[] } & GroupOptions,
   ): ConsumerGroup<RecordOf<Topics, K, N>> {
+    const latest = this.#broker.groups.has(id) ? 'closed' : 'running'
     return new ProcessGroup<RecordOf<Topics, K, N>>(
       this,
-      this.act(() => this.#broker.group(id, options)),
+      this.during(latest, () => this.#broker.group(id, options)),
     ) as never
   }
 
-  /** What the code of this process does; CLOSED once it is dead. */
-  act<T>(call: () => T): T {
-    if (this.#state !== 'running') throw new MillraceError('CLOSED', { what: `Process ${this.name}` })
+  /** What its code does, which works until it is in a later state than this; CLOSED from there on. */
+  during<T>(latest: State, call: () => T): T {
+    if (states.indexOf(this.#state) > states.indexOf(latest))
+      throw new MillraceError('CLOSED', { what: `Process ${this.name}` })
     return this.#observer.as(this.name, call)
   }
   /** The same for what a simulation may answer later. */
   answered<T>(topic: string, call: () => T): MaybePromise<T> {
-    const result = this.act(call)
+    const result = this.during('closing', call)
     const answer = this.#observer.answer?.({ operation: 'publish', topic, process: this.name })
     return answer === undefined ? result : answer.then(() => result)
   }
-  joined(consumer: MemoryConsumer<any>): void {
+  joined(group: string, consumer: MemoryConsumer<any>): void {
+    this.#observer.belongs(group, consumer.memberId, this.name)
     this.#consumers.add(consumer)
+  }
+  tail<T>(inner: AsyncIterator<T, undefined>): AsyncIterator<T, undefined> {
+    const tail = new ProcessTail(inner, () => this.#state, this.#tails)
+    this.#tails.add(tail)
+    return tail
   }
 
   crash(): void {
     if (this.#state === 'crashed') throw new MillraceError('CLOSED', { what: `Process ${this.name}` })
     this.#state = 'crashed'
     // All at one instant: nobody of them takes over from another.
-    for (const consumer of this.#consumers) consumer.crash()
+    this.#observer.kill(this.name, () => {
+      for (const consumer of this.#consumers) consumer.crash()
+    })
+    for (const tail of this.#tails) tail.end()
   }
 
   /** Its consumers close; the broker that others share goes on. */
-  async close(options?: CloseOptions): Promise<void> {
+  close(options?: CloseOptions): Promise<void> {
+    this.#closed ??= this.#close(options)
+    return this.#closed
+  }
+  async #close(options?: CloseOptions): Promise<void> {
     if (this.#state !== 'running') return
-    const closing = [...this.#consumers].map(consumer => consumer.close(options))
-    this.#state = 'closed'
-    const outcomes = await Promise.allSettled(closing)
+    this.#state = 'closing'
+    const outcomes = await Promise.allSettled([...this.#consumers].map(consumer => consumer.close(options)))
+    if (!this.crashed) this.#state = 'closed'
+    for (const tail of this.#tails) tail.end()
     const errors = outcomes.flatMap(outcome => (outcome.status === 'rejected' ? [outcome.reason as unknown] : []))
     if (errors.length === 1) throw errors[0]
     if (errors.length > 1)
@@ -125,7 +150,7 @@ class ProcessTopic<V, K extends Key> implements Topic<V, K> {
     return this.#topic.name
   }
   partitionCount(): number {
-    return this.#process.act(() => this.#topic.partitionCount()) as number
+    return this.#process.during('closed', () => this.#topic.partitionCount()) as number
   }
   publish(record: ProducerRecord<V, K>): MaybePromise<RecordMetadata> {
     return this.#process.answered(this.name, () => this.#topic.publish(record) as RecordMetadata)
@@ -134,7 +159,58 @@ class ProcessTopic<V, K extends Key> implements Topic<V, K> {
     return this.#process.answered(this.name, () => this.#topic.publishAll(records) as undefined)
   }
   read(options?: Parameters<Topic<V, K>['read']>[0]): ReturnType<Topic<V, K>['read']> {
-    return this.#process.act(() => this.#topic.read(options))
+    const records = this.#process.during('closed', () => this.#topic.read(options))
+    return {
+      [Symbol.asyncIterator]: () =>
+        this.#process.during('closed', () =>
+          this.#process.tail(records[Symbol.asyncIterator]() as AsyncIterator<ConsumerRecord<V, K>, undefined>),
+        ),
+    }
+  }
+}
+
+const done: IteratorReturnResult<undefined> = { value: undefined, done: true }
+
+/** A tail that ends with its process: at once when that crashes, with what is there when it closes. */
+class ProcessTail<T> implements AsyncIterator<T, undefined> {
+  readonly #inner: AsyncIterator<T, undefined>
+  readonly #stateOf: () => State
+  readonly #tails: Set<ProcessTail<any>>
+  readonly #waiting = new Set<(step: IteratorResult<T, undefined>) => void>()
+
+  constructor(inner: AsyncIterator<T, undefined>, stateOf: () => State, tails: Set<ProcessTail<any>>) {
+    this.#inner = inner
+    this.#stateOf = stateOf
+    this.#tails = tails
+  }
+
+  next(): Promise<IteratorResult<T, undefined>> {
+    const state = this.#stateOf()
+    if (state === 'crashed') return Promise.resolve(done)
+    const step = this.#step()
+    // What is there comes within the turn.
+    if (state === 'closed') void nextTurn().then(() => this.end())
+    return step
+  }
+  #step(): Promise<IteratorResult<T, undefined>> {
+    return new Promise((resolve, reject) => {
+      this.#waiting.add(resolve)
+      this.#inner
+        .next()
+        .then(resolve, reject)
+        .finally(() => this.#waiting.delete(resolve))
+    })
+  }
+  async return(): Promise<IteratorResult<T, undefined>> {
+    this.#tails.delete(this)
+    await this.#inner.return?.()
+    return done
+  }
+
+  end(): void {
+    if (this.#waiting.size === 0) return
+    for (const resolve of this.#waiting) resolve(done)
+    void this.return()
   }
 }
 
@@ -149,20 +225,20 @@ class ProcessGroup<R extends RecordOf<any, any>> implements ConsumerGroup<R> {
     return this.#group.id
   }
   join(options?: JoinOptions<R>): Consumer<R> {
-    const consumer = this.#process.act(() => this.#group.join(options))
-    this.#process.joined(consumer)
+    const consumer = this.#process.during('running', () => this.#group.join(options))
+    this.#process.joined(this.id, consumer)
     return consumer
   }
   committed(topic: R['topic'], partition: number): number | undefined {
-    return this.#process.act(() => this.#group.committed(topic, partition))
+    return this.#process.during('closed', () => this.#group.committed(topic, partition))
   }
   lag(): number {
-    return this.#process.act(() => this.#group.lag())
+    return this.#process.during('closed', () => this.#group.lag())
   }
   resetOffsets(to: StartFrom, where?: readonly TopicPartition[]): void {
-    this.#process.act(() => this.#group.resetOffsets(to, where))
+    this.#process.during('running', () => this.#group.resetOffsets(to, where))
   }
   async caughtUp(): Promise<void> {
-    await this.#process.act(() => this.#group.caughtUp())
+    await this.#process.during('closed', () => this.#group.caughtUp())
   }
 }

@@ -4,6 +4,7 @@ import {
   type CloseOptions,
   type ConsumerRecord,
   type GroupOptions,
+  isMillraceError,
   type Key,
   keyedPartitioner,
   type MemoryBroker,
@@ -13,10 +14,11 @@ import {
   type RecordOf,
   type TopicName,
   type TopicOptions,
+  type TopicPartition,
 } from '../index.js'
-import { FaultBook, type Faults } from './faults.js'
+import { FaultBook, type Faults, threw } from './faults.js'
 import { EventHistory, errorText, type Happened, type History, table } from './history.js'
-import { ManualClock } from './manual-clock.js'
+import { checkTime, ManualClock } from './manual-clock.js'
 import { Observer } from './observer.js'
 import { BrokerProcess, type TestProcess } from './process.js'
 
@@ -74,14 +76,17 @@ export class ObservedBroker<Topics extends object, K extends Key> implements Tes
   declare readonly [Symbol.asyncDispose]: () => Promise<void>
   readonly #broker: MemoryBroker<Topics, K>
   readonly #seed: number
+  readonly #autoCreateTopics: boolean
   #topicsMade = 0
-  readonly #groups = new Set<string>()
+  readonly #groups = new Map<string, MemoryConsumerGroup<any>>()
   #processes = 0
   /** Failures of groups that no listener of the test's was told. */
   readonly #untold: string[] = []
 
   constructor(options: TestBrokerOptions<Topics>) {
-    const { clock = new ManualClock(), seed = 1, topics, interceptors = [], ...rest } = options
+    if (typeof options !== 'object' || options === null)
+      throw new MillraceError('INVALID_CONFIG', { option: 'options', value: options, expected: 'an object' })
+    const { clock = new ManualClock(), seed = 1, topics, interceptors = [], autoCreateTopics, ...rest } = options
     if (!(clock instanceof ManualClock))
       throw new MillraceError('INVALID_CONFIG', { option: 'clock', value: clock, expected: 'a ManualClock' })
     if (!Number.isSafeInteger(seed))
@@ -95,12 +100,16 @@ export class ObservedBroker<Topics extends object, K extends Key> implements Tes
       this.faults,
       event => this.record(event),
       (topic, partition, offset) => this.#broker.topics.get(topic)?.partitions[partition]?.read(offset, 1)[0],
+      (group, memberId, where) => this.#ownerOf(group, where) === memberId,
     )
     this.#broker = new Broker<Topics, K>({
       ...rest,
       clock,
-      interceptors: [...interceptors, ...this.observer.interceptors],
+      // What makes itself is made here, where the seed is.
+      autoCreateTopics: autoCreateTopics === true ? false : autoCreateTopics,
+      interceptors: Array.isArray(interceptors) ? [...interceptors, ...this.observer.interceptors] : interceptors,
     })
+    this.#autoCreateTopics = autoCreateTopics === true
     for (const [name, topicOptions] of Object.entries(topics ?? {}))
       this.createTopic(name as TopicName<Topics>, topicOptions as TopicOptions<any>)
     Object.defineProperty(this, Symbol.asyncDispose ?? Symbol.for('Symbol.asyncDispose'), {
@@ -109,7 +118,12 @@ export class ObservedBroker<Topics extends object, K extends Key> implements Tes
   }
 
   record(event: Happened): void {
-    this.history.push({ at: this.clock.now(), ...event })
+    this.history.add({ at: this.clock.now(), ...event })
+  }
+  #ownerOf(group: string, where: TopicPartition): string | undefined {
+    const owns = ({ assignment }: { assignment: readonly TopicPartition[] }): boolean =>
+      assignment.some(({ topic, partition }) => topic === where.topic && partition === where.partition)
+    return this.#broker.groups.get(group)?.members.find(owns)?.memberId
   }
 
   // ── the broker ──
@@ -121,7 +135,17 @@ export class ObservedBroker<Topics extends object, K extends Key> implements Tes
     return this.#broker.groups
   }
   topic<N extends TopicName<Topics>>(name: N): MemoryTopic<Topics[N], K> {
-    return this.#broker.topic(name)
+    return this.#withTopics(() => this.#broker.topic(name))
+  }
+  #withTopics<T>(call: () => T): T {
+    for (;;) {
+      try {
+        return call()
+      } catch (error) {
+        if (!this.#autoCreateTopics || !isMillraceError(error, 'UNKNOWN_TOPIC_OR_PARTITION')) throw error
+        this.createTopic(error.details.topic as TopicName<Topics>)
+      }
+    }
   }
   /** Keyless records go where the seed says, another way in each topic. */
   createTopic<N extends TopicName<Topics>>(name: N, options: TopicOptions<Topics[N]> = {}): MemoryTopic<Topics[N], K> {
@@ -137,8 +161,8 @@ export class ObservedBroker<Topics extends object, K extends Key> implements Tes
     id: string,
     options: { topics: N | readonly N[] } & GroupOptions,
   ): MemoryConsumerGroup<RecordOf<Topics, K, N>> {
-    const group = this.#broker.group(id, options)
-    if (!this.#groups.has(id))
+    const group = this.#withTopics(() => this.#broker.group(id, options))
+    if (this.#groups.get(id) !== group)
       this.#observe(id, group, typeof options.topics === 'string' ? [options.topics] : options.topics)
     return group
   }
@@ -150,19 +174,13 @@ export class ObservedBroker<Topics extends object, K extends Key> implements Tes
   }
 
   #observe(id: string, group: MemoryConsumerGroup<any>, topics: readonly string[]): void {
-    this.#groups.add(id)
+    this.#groups.set(id, group)
     this.observer.reads(id, topics)
-    group.on('join', ({ memberId }) => {
-      this.observer.joined(id, memberId)
-      this.record({ type: 'joined', group: id, memberId, process: this.observer.processOf(id, memberId) })
-    })
-    group.on('leave', ({ memberId, reason }) => {
-      this.record({ type: 'left', group: id, memberId, reason, process: this.observer.processOf(id, memberId) })
-      if (reason === 'crashed') this.faults.crashed(id, memberId)
-    })
+    group.on('join', ({ memberId }) => this.observer.joined(id, memberId))
+    group.on('leave', ({ memberId, reason }) => this.observer.left(id, memberId, reason))
+    // Those of members are heard of where they are made, before what follows from them.
     group.on('commit', ({ memberId, offsets }) => {
-      const process = memberId === undefined ? undefined : this.observer.processOf(id, memberId)
-      this.record({ type: 'committed', group: id, memberId, offsets, process })
+      if (memberId === undefined) this.observer.committed(id, memberId, offsets)
     })
     // Whoever of the test's listens for errors is told, and nothing is left over.
     let told = 0
@@ -183,8 +201,8 @@ export class ObservedBroker<Topics extends object, K extends Key> implements Tes
   // ── what a test asks ──
 
   published<N extends TopicName<Topics>>(topic: N): readonly ConsumerRecord<Topics[N], K, N>[] {
-    this.#broker.topic(topic)
-    return this.observer.published(topic) as unknown as readonly ConsumerRecord<Topics[N], K, N>[]
+    this.topic(topic)
+    return [...this.observer.published(topic)] as unknown as readonly ConsumerRecord<Topics[N], K, N>[]
   }
 
   async next<N extends TopicName<Topics>>(
@@ -193,6 +211,9 @@ export class ObservedBroker<Topics extends object, K extends Key> implements Tes
     options: { timeoutMs?: number | undefined } = {},
   ): Promise<ConsumerRecord<Topics[N], K, N>> {
     const { timeoutMs = nextTimeoutMs } = options
+    if (typeof accept !== 'function')
+      throw new MillraceError('INVALID_CONFIG', { option: 'accept', value: accept, expected: 'a function' })
+    checkTime('timeoutMs', timeoutMs)
     const came = this.published(topic)
     let stop = (): void => {}
     const found = new Promise<ConsumerRecord<Topics[N], K, N>>((resolve, reject) => {
@@ -200,7 +221,7 @@ export class ObservedBroker<Topics extends object, K extends Key> implements Tes
         try {
           if (accept(record)) resolve(record)
         } catch (error) {
-          reject(error)
+          reject(threw('accept', accept, `${topic}-${record.partition}@${record.offset}`, error))
         }
       }
       came.forEach(look)
@@ -225,6 +246,8 @@ export class ObservedBroker<Topics extends object, K extends Key> implements Tes
   }
 
   process(name: string = `process-${++this.#processes}`): TestProcess<Topics, K> {
+    if (typeof name !== 'string' || name === '')
+      throw new MillraceError('INVALID_CONFIG', { option: 'name', value: name, expected: 'a text that is not empty' })
     return new BrokerProcess<Topics, K>(name, this, this.observer)
   }
 
@@ -236,7 +259,9 @@ export class ObservedBroker<Topics extends object, K extends Key> implements Tes
     })
     left.push(...this.observer.atWork.map(handler => `a handler is still at work: ${handler}`))
     left.push(...this.#untold.map(failure => `nobody was told of a failure: ${failure}`))
+    left.push(...this.faults.holding.map(hold => `a hold was never released: ${hold.toString()}`))
     left.push(...this.faults.pending.map(fault => `a fault was never met: ${fault.toString()}`))
+    left.push(...this.faults.failures.map(failure => `a fault could not be told: ${errorText(failure)}`))
     this.faults.clear()
     if (left.length === 0) return
     const happened = table(this.history.slice(-shownEvents))

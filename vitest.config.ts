@@ -13,7 +13,10 @@ export default defineConfig({
   test: {
     testTimeout: 20_000,
     projects: [
-      { extends: true, test: { name: 'source', include: ['test/**/*.test.ts', testPrograms], exclude: onThePackage } },
+      {
+        extends: true,
+        test: { name: 'source', include: ['{test,examples}/**/*.test.ts', testPrograms], exclude: onThePackage },
+      },
       {
         extends: true,
         test: {

@@ -1,0 +1,275 @@
+import { readdir, readFile } from 'node:fs/promises'
+import { builtinModules } from 'node:module'
+import { join, sep } from 'node:path'
+import { createContext, runInContext } from 'node:vm'
+import { type BuildOptions, build } from 'esbuild'
+import { describe, expect, inject, test } from 'vitest'
+import { app, diagnostics, installed, manifest, node, printed, root, script } from './installed.js'
+
+const formats = ['mjs', 'cjs'] as const
+const load = (format: (typeof formats)[number], names: string, entry: string): string =>
+  format === 'mjs' ? `import ${names.replace(':', ' as')} from '${entry}'\n` : `const ${names} = require('${entry}')\n`
+
+async function bundle(contents: string, options: BuildOptions = {}): Promise<string> {
+  const { outputFiles } = await build({
+    stdin: { contents, resolveDir: app },
+    bundle: true,
+    write: false,
+    platform: 'browser',
+    logLevel: 'silent',
+    ...options,
+  })
+  return outputFiles![0]!.text
+}
+
+describe('the tarball', () => {
+  test('holds what is built, what it is about, and nothing else', async () => {
+    const files = (await readdir(installed, { recursive: true, withFileTypes: true }))
+      .filter(file => file.isFile())
+      .map(file =>
+        join(file.parentPath, file.name)
+          .slice(installed.length + 1)
+          .replaceAll(sep, '/'),
+      )
+    expect(files.filter(file => !file.startsWith('dist/')).sort()).toEqual([
+      'CHANGELOG.md',
+      'LICENSE',
+      'README.md',
+      'package.json',
+    ])
+    const entry = (name: string): string[] =>
+      ['.cjs', '.cjs.map', '.d.cts', '.d.ts', '.js', '.js.map'].map(suffix => `dist/${name}${suffix}`)
+    const shared = /^dist\/[a-z-]+-\w{8}(\.c?js|\.c?js\.map|\.d\.c?ts)$/
+    const built = files.filter(file => file.startsWith('dist/') && !shared.test(file)).sort()
+    expect(built).toEqual([...entry('index'), ...entry('testing/index')].sort())
+  })
+
+  test('depends on eventemitter3 and murmurhash-js, and on nothing else', async () => {
+    const { dependencies, peerDependencies, optionalDependencies } = await manifest()
+    expect(Object.keys(dependencies as object)).toEqual(['eventemitter3', 'murmurhash-js'])
+    expect({ peerDependencies, optionalDependencies }).toEqual({})
+  })
+
+  test.each(['index.js', 'index.cjs', 'testing/index.js', 'testing/index.cjs'])(
+    '%s imports those two, and no module of Node',
+    async file => {
+      const { metafile } = await build({
+        entryPoints: [join(installed, 'dist', file)],
+        bundle: true,
+        write: false,
+        packages: 'external',
+        platform: 'neutral',
+        outdir: app,
+        metafile: true,
+      })
+      const imports = Object.values(metafile.inputs).flatMap(input => input.imports)
+      const packages = new Set(imports.filter(found => found.external).map(found => found.path))
+      expect([...packages].sort()).toEqual(['eventemitter3', 'murmurhash-js'])
+      expect(builtinModules.filter(name => packages.has(name))).toEqual([])
+    },
+  )
+
+  test('is found to be in order by publint', async () => {
+    const { code, stdout, stderr } = await node(
+      join(root, 'node_modules/publint/src/cli.js'),
+      'run',
+      inject('tarball'),
+      '--strict',
+    )
+    expect(stdout + stderr).toContain('All good!')
+    expect(code).toBe(0)
+  })
+
+  test('has types that attw finds right', async () => {
+    const attw = join(root, 'node_modules/@arethetypeswrong/cli/dist/index.js')
+    const { code, stdout, stderr } = await node(attw, inject('tarball'), '--profile', 'node16', '--no-color')
+    expect(stdout + stderr).toContain('No problems found')
+    expect(code).toBe(0)
+  })
+})
+
+describe.each(formats)('%s', format => {
+  test('gives all names of both entry points', async () => {
+    const code = `${load(format, format === 'mjs' ? '* as main' : 'main', 'millrace')}
+      ${load(format, format === 'mjs' ? '* as testing' : 'testing', 'millrace/testing')}
+      console.log(JSON.stringify([Object.keys(main).sort(), Object.keys(testing).sort()]))`
+    expect(await printed(format, code)).toEqual([
+      Object.keys(await import('millrace')).sort(),
+      Object.keys(await import('millrace/testing')).sort(),
+    ])
+  })
+
+  test('has one class of errors for both entry points', async () => {
+    const code = `${load(format, '{ MillraceError }', 'millrace')}
+      ${load(format, '{ ManualClock }', 'millrace/testing')}
+      new ManualClock().advance(-1).catch(error => console.log(JSON.stringify([error.code, error instanceof MillraceError])))`
+    expect(await printed(format, code)).toEqual(['INVALID_CONFIG', true])
+  })
+
+  test('knows the errors of the copy in the other format, which has another class', async () => {
+    const code = `${format === 'mjs' ? "import { createRequire } from 'node:module'" : ''}
+      ${load(format, '{ isMillraceError, MillraceError }', 'millrace')}
+      const other = ${format === 'mjs' ? "Promise.resolve(createRequire(import.meta.url)('millrace'))" : "import('millrace')"}
+      other.then(({ Broker }) => {
+        try {
+          new Broker().topic('orders')
+        } catch (error) {
+          console.log(JSON.stringify({
+            class: error instanceof MillraceError,
+            code: isMillraceError(error, 'UNKNOWN_TOPIC_OR_PARTITION'),
+            otherCode: isMillraceError(error, 'CLOSED'),
+          }))
+        }
+      })`
+    expect(await printed(format, code)).toEqual({ class: false, code: true, otherCode: false })
+  })
+})
+
+describe('declarations', () => {
+  const usage = `
+    import { Broker, type Consumer } from 'millrace'
+    import { ManualClock } from 'millrace/testing'
+    export const broker = new Broker<{ orders: { id: number } }>({ clock: new ManualClock() })
+    export const consumer: Consumer = broker.group('billing', { topics: 'orders' }).join()
+    // @ts-expect-error a wrong value
+    broker.topic('orders').publish({ value: 1 })`
+
+  // The library of ES2022 knows nothing of disposal: the package brings that. Bundlers: programs.test.ts.
+  test.each([
+    ['ES modules and CommonJS, as Node resolves them', ['usage.mts', 'usage.cts'], { module: 'Node16' }],
+    ['what looks at no exports', ['usage.cts'], { module: 'CommonJS', moduleResolution: 'Node10' }],
+  ])('are right for %s', async (_, files, options) => {
+    const sources = Object.fromEntries(files.map(file => [file, usage]))
+    expect(await diagnostics(sources, { ...options, lib: ['ES2022', 'DOM'] })).toBe('')
+  })
+})
+
+describe('in a browser', () => {
+  test('it runs on timers, microtasks, AbortController and text coders alone', async () => {
+    const code = await bundle(
+      `import { Broker, lastHeader } from 'millrace'
+      export async function main() {
+        const broker = new Broker({ topics: { orders: { partitions: 3 } } })
+        const orders = broker.topic('orders')
+        orders.publish({ key: 'Zoë', value: 'ünï', headers: { trace: '✓' } })
+        orders.publish({ key: new Uint8Array([0, 255, 128]), value: 2 })
+        orders.publish({ value: null })
+        const group = broker.group('billing', { topics: 'orders' })
+        const polled = []
+        const first = group.join()
+        await first.ready()
+        while (polled.length < 3) polled.push(...await first.poll({ signal: new AbortController().signal }))
+        const timedOut = await first.poll({ timeoutMs: 1 })
+        await first.close()
+
+        const handled = []
+        const second = broker.group('audit', { topics: 'orders' }).join()
+        await second.run((record, { stop }) => {
+          handled.push(record.value)
+          if (handled.length === 3) stop()
+        })
+
+        const stepped = []
+        for await (const record of broker.group('third', { topics: 'orders' }).join()) {
+          stepped.push(record.value)
+          if (stepped.length === 3) break
+        }
+        const lag = group.lag()
+        await broker.close()
+        return {
+          polled: polled.map(record => record.value), handled, stepped, timedOut, lag,
+          trace: lastHeader(polled.find(record => record.key === 'Zoë'), 'trace'),
+          partition: polled.find(record => record.key === 'Zoë').partition,
+        }
+      }`,
+      { format: 'iife', globalName: 'app' },
+    )
+    const host = { setTimeout, clearTimeout, queueMicrotask, AbortController, TextEncoder, TextDecoder }
+    const ran = JSON.parse(await runInContext(`${code}; app.main().then(JSON.stringify)`, createContext({ ...host })))
+    const values = [2, null, 'ünï'].map(String)
+    expect({
+      ...ran,
+      ...Object.fromEntries(['polled', 'handled', 'stepped'].map(way => [way, ran[way].map(String).sort()])),
+    }).toEqual({
+      polled: values,
+      handled: values,
+      stepped: values,
+      timedOut: [],
+      lag: 0,
+      trace: '✓',
+      partition: 1,
+    })
+  })
+
+  test('a bundle that imports only murmur2 holds neither broker nor consumer', async () => {
+    const only = (name: string): Promise<string> =>
+      bundle(`import { ${name} } from 'millrace'; console.log(${name})`, { format: 'esm', minify: true })
+    expect((await only('murmur2')).length).toBeLessThan(8_000)
+    expect((await only('Broker')).length).toBeGreaterThan(20_000)
+  })
+})
+
+describe('the process', () => {
+  const polled = `import { Broker } from 'millrace'
+    const broker = new Broker({ topics: { orders: { retention: { ms: 60_000 } } } })
+    broker.topic('orders').publish({ value: 1 })
+    const group = broker.group('billing', { topics: 'orders', autoCommitIntervalMs: 3_600_000 })
+    const consumer = group.join({ instanceId: 'a', onAssigned() {}, onRevoked() {} })
+    console.log((await consumer.poll()).length)\n`
+
+  test('ends although a consumer with records in hand was never closed', async () => {
+    expect(await script('mjs', polled)).toEqual({ code: 0, stdout: '1\n', stderr: '' })
+  })
+
+  test('ends although a poll waits that nobody awaits, and a commit is due', async () => {
+    const code = `${polled} consumer.poll(); group.on('commit', () => console.log('committed'))`
+    expect(await script('mjs', code)).toEqual({ code: 0, stdout: '1\n', stderr: '' })
+  })
+
+  test('ends although the seat of a static member is kept', async () => {
+    expect(await script('mjs', `${polled} await consumer.close()`)).toEqual({ code: 0, stdout: '1\n', stderr: '' })
+  })
+
+  test('is not kept alive by a poll that it awaits: Node ends it with exit code 13', async () => {
+    expect(await script('mjs', `${polled} await consumer.poll()`)).toMatchObject({ code: 13, stdout: '1\n' })
+  })
+
+  test('is kept alive by a poll that is to time out', async () => {
+    const code = `${polled} console.log((await consumer.poll({ timeoutMs: 5 })).length)`
+    expect(await script('mjs', code)).toEqual({ code: 0, stdout: '1\n0\n', stderr: '' })
+  })
+
+  test('is kept alive by a record that waits for its next attempt', async () => {
+    const code = `${polled} await consumer.commit(); broker.topic('orders').publish({ value: 2 })
+      await consumer.run((record, { attempt, stop }) => {
+        console.log(record.value, attempt)
+        if (attempt === 1) throw new Error('not yet')
+        stop()
+      }, { retry: { attempts: 2, backoffMs: 5 } })`
+    expect(await script('mjs', code)).toEqual({ code: 0, stdout: '1\n2 1\n2 2\n', stderr: '' })
+  })
+
+  test('ends after broker.close(), with nothing left of timers', async () => {
+    const code = `${polled} await broker.close(); console.log(process.getActiveResourcesInfo().includes('Timeout'))`
+    expect(await script('mjs', code)).toEqual({ code: 0, stdout: '1\nfalse\n', stderr: '' })
+  })
+})
+
+describe('the lock file', () => {
+  const lock = async (): Promise<Record<string, { resolved?: string; optionalDependencies?: object }>> =>
+    JSON.parse(await readFile(join(root, 'package-lock.json'), 'utf8')).packages
+
+  test('names no registry', async () => {
+    expect(Object.values(await lock()).filter(locked => locked.resolved !== undefined)).toEqual([])
+  })
+
+  test('has the binaries of every platform, so that the two commands work on each', async () => {
+    const packages = await lock()
+    const missing = Object.entries(packages).flatMap(([path, { optionalDependencies = {} }]) =>
+      Object.keys(optionalDependencies).filter(
+        name => !(`node_modules/${name}` in packages) && !(`${path}/node_modules/${name}` in packages),
+      ),
+    )
+    expect(missing).toEqual([])
+  })
+})

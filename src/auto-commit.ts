@@ -76,8 +76,7 @@ export class AutoCommit<R extends AnyRecord> {
   #outstanding(): NextOffset[] {
     const offsets: NextOffset[] = []
     for (const term of this.#terms()) {
-      // A seek is committed like any other position, also before anything is read from there (groups.md 26).
-      if (term.sought && term.held === 0) resolveQuietly(term)
+      term.resolveSeek()
       const nextOffset = term.finished
       if (nextOffset !== undefined && nextOffset !== term.source.committed)
         offsets.push({ topic: term.topic, partition: term.partition, nextOffset })
@@ -88,13 +87,5 @@ export class AutoCommit<R extends AnyRecord> {
   stop(): void {
     if (this.#timer !== undefined) this.#engine.clock.clearTimeout(this.#timer)
     this.#timer = undefined
-  }
-}
-
-function resolveQuietly(term: { resolve(): boolean }): void {
-  try {
-    term.resolve()
-  } catch {
-    // Where it can't be resolved there is nothing to commit; the next poll says so.
   }
 }

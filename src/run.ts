@@ -194,7 +194,7 @@ export class Run<R extends AnyRecord> implements Activity {
 
   /** What is still at work from before a seek comes first: its keys may be those that follow. */
   #windowOf(term: Term<R>): Window<R, Term<R>> | undefined {
-    if (term.window === undefined && term.held === 0)
+    if (term.window === undefined && term.atWork === 0)
       term.window = this.#concurrency === 1 ? new SingleWindow(term) : new KeyedWindow(term)
     return term.window
   }
@@ -228,6 +228,7 @@ export class Run<R extends AnyRecord> implements Activity {
     work.state = 'working'
     work.attempts++
     this.#atWork++
+    term.atWork++
     let result: unknown
     try {
       if (work.failure !== undefined) throw work.failure
@@ -269,11 +270,12 @@ export class Run<R extends AnyRecord> implements Activity {
     const member = this.#member
     const term = work.window.owner
     this.#atWork--
+    term.atWork--
     this.#begun.delete(work)
     if (work.state !== 'waiting') this.#unhold(work)
     if (!term.ended) {
       term.comeBack()
-      if (work.window === term.window || term.held === 0) member.turns.add(term)
+      if (work.window === term.window || term.atWork === 0) member.turns.add(term)
     }
     this.serve()
   }
@@ -428,7 +430,9 @@ export class Run<R extends AnyRecord> implements Activity {
     await this.#member.commit([{ topic, partition, nextOffset: work.window.nextOffset }])
     // Finished: what its handler still does holds nothing up (groups.md 1.0).
     this.#unhold(work)
+    if (!term.ended) term.comeBack()
     this.#member.wake()
+    this.#member.engine.changed()
   }
 
   #hold(work: Work<R>): void {

@@ -29,6 +29,8 @@ export class Term<R extends AnyRecord = AnyRecord> implements TopicPartition, Wa
   ended = false
   /** How many of its records are in the hands of the user's code. */
   held = 0
+  /** How many of run()'s handlers are at work on it, also on records from before a seek. */
+  atWork = 0
   /** What run() has taken of it and not finished. */
   window: Window<R, Term<R>> | undefined
 
@@ -86,6 +88,14 @@ export class Term<R extends AnyRecord = AnyRecord> implements TopicPartition, Wa
   /** A seek that is not resolved yet. */
   get sought(): boolean {
     return this.target !== undefined && this.target !== 'committed'
+  }
+
+  /** A seek counts as finished before anything is read from there (groups.md 26); where it can't be resolved, the next poll says so. */
+  resolveSeek(): void {
+    if (!this.sought || this.held > 0) return
+    try {
+      this.resolve()
+    } catch {}
   }
 
   /** Finds where the next read is to start; false: not known yet. Throws NO_OFFSET_FOR_PARTITION. */
@@ -190,7 +200,11 @@ export class Term<R extends AnyRecord = AnyRecord> implements TopicPartition, Wa
 
   /** All that was handed out is finished, or, in run(), all before the first unfinished record. */
   comeBack(): void {
-    if (this.position === undefined) return
+    if (this.position === undefined) {
+      // What was come back from lies before the seek.
+      if (this.sought) this.returned = undefined
+      return
+    }
     // Past the gap behind the last record, once nothing taken is left to be handed out.
     if (this.window?.size === 0 && this.#at === this.#buffer.length && this.#cursor > this.position)
       this.position = this.#cursor

@@ -102,13 +102,17 @@ class LateEngine<R extends AnyRecord> implements Engine<R>, MemberPort<R> {
     return this.#inner.generation
   }
   get complete(): boolean {
-    return this.#inner.complete && this.#requests.empty && this.#answers.empty
+    return this.#inner.complete && this.#asked === 0 && this.#answers.empty
   }
 
   // ── requests ──
 
+  /** Requests on their way that are about membership; commits may be on theirs all the time. */
+  #asked = 0
   #request(act: () => void): void {
+    this.#asked++
     this.#requests.send(() => {
+      this.#asked--
       act()
       // What the member waits for may be that nothing is on its way any more.
       this.#answer(() => this.port.granted([]))

@@ -3,6 +3,7 @@ import type { Membership } from './core/membership.js'
 import type { AnyRecord, TopicPartition } from './core/record.js'
 import type { GroupOffsets } from './group-offsets.js'
 import type { MemoryEngine, MemorySource } from './memory-engine.js'
+import { soon } from './soon.js'
 import type { InMemoryTopic } from './topic.js'
 
 /** What a group at rest is made of. */
@@ -57,7 +58,7 @@ export class AtRest<R extends AnyRecord> {
   changed(): void {
     if (this.#catchUps.length === 0 || this.#checkDue) return
     this.#checkDue = true
-    queueMicrotask(() => {
+    soon(() => {
       this.#checkDue = false
       this.#check()
     })

@@ -16,6 +16,7 @@ import type {
   TopicName,
   TopicOptions,
 } from './portable.js'
+import { soon } from './soon.js'
 import { InMemoryTopic, type MemoryTopic } from './topic.js'
 
 /** A broker in memory: topics and groups to look into, and `settled()`. */
@@ -154,7 +155,7 @@ export class InMemoryBroker<Topics extends object, K extends Key = string>
   changed(): void {
     if (this.#checkDue) return
     this.#checkDue = true
-    queueMicrotask(() => {
+    soon(() => {
       this.#checkDue = false
       for (const group of this.#groups.values()) if (!group.settled) return
       for (const resolve of this.#settled.splice(0)) resolve()

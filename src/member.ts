@@ -6,6 +6,7 @@ import type { Engine, MemberPort, Source } from './engine.js'
 import { inOrder, Listeners, type PartitionsAct } from './listeners.js'
 import { PollInterval } from './poll-interval.js'
 import type { Consumer, JoinOptions } from './portable.js'
+import { soon } from './soon.js'
 import { Term } from './term.js'
 import { Turns } from './turns.js'
 
@@ -372,7 +373,7 @@ export class Member<R extends AnyRecord> implements MemberPort<R>, Committer<R> 
     if (this.#nothingAtWork) {
       if (this.#dueCallback() !== undefined) {
         this.#callback = 'due'
-        queueMicrotask(() => this.#startCallback())
+        soon(() => this.#startCallback())
         return
       }
       if (this.closing && (this.#terms.size === 0 || !this.live)) return this.#leave('closed')
@@ -386,7 +387,7 @@ export class Member<R extends AnyRecord> implements MemberPort<R>, Committer<R> 
   wake(): void {
     if (this.#serveDue || this.activity === undefined) return
     this.#serveDue = true
-    queueMicrotask(() => {
+    soon(() => {
       this.#serveDue = false
       this.activity?.serve()
       this.engine.changed()

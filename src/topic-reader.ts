@@ -4,6 +4,7 @@ import type { AppendWaiter, PartitionLog } from './core/partition.js'
 import { type ConsumerRecord, checkStart, type Key, type StartFrom } from './core/record.js'
 import { offsetIn } from './group-offsets.js'
 import type { ReadOptions } from './portable.js'
+import { soon } from './soon.js'
 import type { InMemoryTopic } from './topic.js'
 
 /** Records read ahead of one partition before the next has its turn. */
@@ -87,7 +88,7 @@ export class TopicTail<V, K extends Key> implements AsyncIterator<ConsumerRecord
   appended(): void {
     if (this.#woken) return
     this.#woken = true
-    queueMicrotask(() => {
+    soon(() => {
       this.#woken = false
       this.#answer()
     })

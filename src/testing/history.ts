@@ -68,7 +68,8 @@ function takeoverFrom(history: EventHistory, left: HistoryEventOf<'left'>): numb
   for (let index = history.length - 1; index >= 0; index--) {
     const event = history[index]!
     if (event.at !== left.at || !('memberId' in event) || event.group !== left.group) break
-    if (event.type === 'joined' && from === index + 1) from = index
+    // Who fences joins in the same call.
+    if (event.type === 'joined' && left.reason === 'fenced' && from === index + 1) from = index
     else if (event.type === 'assigned' && hadBefore(history, index, event, left.memberId)) from = index
     else if (event.type !== 'assigned') break
   }
@@ -120,7 +121,7 @@ function whatOf(event: HistoryEvent): string {
     case 'handed out':
       return `${place(event)}${event.attempt === 1 ? '' : ` attempt ${event.attempt}`}`
     case 'failed':
-      return `${place(event)} attempt ${event.attempt}: ${errorText(event.error)}`
+      return `${place(event)} attempt ${event.attempt}: ${errorText(event.error).replaceAll(/\s*\n\s*/g, ' ')}`
     case 'dead-lettered':
       return `${place(event)} to ${event.to}`
     case 'committed':
@@ -153,5 +154,9 @@ export function errorText(error: unknown): string {
     const { code } = error as { code?: unknown }
     return `${typeof code === 'string' ? code : error.name}: ${error.message}`
   }
-  return String(error)
+  try {
+    return String(error)
+  } catch {
+    return 'an error that can not be shown'
+  }
 }

@@ -104,11 +104,12 @@ export class ManualClock implements Clock {
     })
   }
 
-  /** To the next timer, and no further. Of the simulation, which looks around after each. */
-  async advanceToNext(): Promise<void> {
-    const handle = this.#first(Number.POSITIVE_INFINITY)
+  /** To the next timer, if there is one until then, and no further. Of the simulation, which looks around after each. */
+  async advanceToNext(until: number = Number.POSITIVE_INFINITY): Promise<boolean> {
+    const handle = this.#first(until)
     if (handle !== undefined) this.#fire(handle)
     await nextTurn()
+    return handle !== undefined
   }
 
   /** The timer that is due first, of those until a time. */

@@ -1,5 +1,6 @@
 import type {
   AnyRecord,
+  Clock,
   ConsumerRecord,
   HandleOperation,
   Interceptor,
@@ -24,6 +25,8 @@ interface Work {
 
 /** Something that may be put before every operation of a member, besides faults: simulate()'s scheduler. */
 export type Gate = (point: Point) => Promise<Effect | undefined> | undefined
+/** What becomes of a publish, and when its answer arrives. */
+export type Answer = Effect & { readonly wait: Promise<void> }
 
 /** Sees all that the producers and consumers of a broker do, writes it down, and lets faults act on it. */
 export class Observer {
@@ -52,8 +55,10 @@ export class Observer {
   /** The process that is being killed. */
   #dying: string | undefined
   gate: Gate | undefined
-  /** Something that may keep back the answer of a publish, which itself is done at once. */
-  answer: ((point: Point) => Promise<void> | undefined) | undefined
+  /** Something that may keep back the answer of a process's publish, which itself is done at once. */
+  answer: ((point: Point) => Answer | undefined) | undefined
+  /** A clock of a process's own. */
+  clockOf: ((process: string) => Clock | undefined) | undefined
 
   constructor(faults: FaultBook, record: (event: Happened) => void, read: Read, owns: Owns) {
     this.#faults = faults

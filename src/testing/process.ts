@@ -59,7 +59,7 @@ export class BrokerProcess<Topics extends object, K extends Key> implements Test
   }
 
   get clock(): Clock {
-    return this.#broker.clock
+    return this.#observer.clockOf?.(this.name) ?? this.#broker.clock
   }
   get crashed(): boolean {
     return this.#state === 'crashed'
@@ -97,9 +97,14 @@ export class BrokerProcess<Topics extends object, K extends Key> implements Test
   }
   /** The same for what a simulation may answer later. */
   answered<T>(topic: string, call: () => T): MaybePromise<T> {
-    const result = this.during('closing', call)
     const answer = this.#observer.answer?.({ operation: 'publish', topic, process: this.name })
-    return answer === undefined ? result : answer.then(() => result)
+    if (answer === undefined) return this.during('closing', call)
+    const { error, lost, wait } = answer
+    const result = error === undefined ? this.during('closing', call) : undefined
+    return wait.then(() => {
+      if (error !== undefined || lost !== undefined) throw error ?? lost
+      return result!
+    })
   }
   joined(group: string, consumer: MemoryConsumer<any>): void {
     this.#observer.belongs(group, consumer.memberId, this.name)

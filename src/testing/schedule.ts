@@ -1,38 +1,45 @@
-import { type Key, type MaybePromise, MillraceError } from '../index.js'
+import { type Clock, type Key, type MaybePromise, MillraceError } from '../index.js'
 import type { Effect, Point } from './faults.js'
-import type { History } from './history.js'
+import { EventHistory, type History } from './history.js'
+import type { Answer } from './observer.js'
 import type { BrokerProcess } from './process.js'
 import type { World } from './simulate.js'
 import { ObservedBroker, type TestBrokerOptions } from './test-broker.js'
 import { nextTurn } from './turns.js'
 
+/** What a schedule can do without: leaps of time in the midst of things, what goes wrong, acts of the outside, turns out of order. */
+export const kinds = ['leaps', 'crashes', 'faults', 'acts', 'turns'] as const
+export type Kind = (typeof kinds)[number]
+export type Amounts = { [K in Kind]: number }
+
 /** What is left out of a schedule, by ordinal. */
-export interface Plan {
-  readonly acts: ReadonlySet<number>
-  readonly crashes: ReadonlySet<number>
-  readonly faults: ReadonlySet<number>
-  /** Leaps of time in the midst of things. */
-  readonly leaps: ReadonlySet<number>
-  /** Nothing is killed, nothing fails, and everything goes on in the order in which it could. */
+export interface Plan extends Readonly<Record<Kind, ReadonlySet<number>>> {
+  /** Nothing is killed, nothing fails, and everything goes on in order. */
   readonly plain: boolean
 }
+const nothing: ReadonlySet<number> = new Set()
 export const everything: Plan = {
-  acts: new Set(),
-  crashes: new Set(),
-  faults: new Set(),
-  leaps: new Set(),
+  leaps: nothing,
+  crashes: nothing,
+  faults: nothing,
+  acts: nothing,
+  turns: nothing,
   plain: false,
 }
 
+export interface Failure {
+  readonly kind: 'always' | 'eventually' | 'service' | 'step' | 'rest'
+  readonly where: string
+  readonly error: unknown
+}
 /** What became of a schedule. */
 export interface Outcome {
-  readonly failure: { readonly where: string; readonly error: unknown } | undefined
+  readonly failure: Failure | undefined
   readonly history: History
   readonly steps: number
-  readonly acts: number
-  readonly crashes: number
-  readonly faults: number
-  readonly leaps: number
+  /** What there was, and what there could have been. */
+  readonly met: Amounts
+  readonly offered: Amounts
 }
 
 interface ScheduleOptions<Topics extends object> extends TestBrokerOptions<Topics> {
@@ -62,6 +69,13 @@ const crashesGoOn = 40
 /** How often time goes on although something else could: timers fire in the midst of things, but rarely. */
 const timeRate = 0.03
 const longestDelayMs = 1_000
+/** Nothing may come of so much time before all is at rest, unless a timer fires for ever. */
+const restMs = 60_000
+const mostTimersAtRest = 200
+/** Turns of the event loop that an act of the outside may take while nothing else can go on. */
+const idleTurns = 64
+/** How many of them before time passes. */
+const patientTurns = 8
 
 /**
  * Runs one schedule: at each step a seeded choice lets one waiting operation go on, takes the next step of the outside,
@@ -83,31 +97,41 @@ class Schedule<Topics extends object, K extends Key> {
   readonly #plan: Plan
   readonly #broker: ObservedBroker<Topics, K>
   readonly #copies: Copy<Topics, K>[] = []
+  /** By the names of their processes. */
+  readonly #running = new Map<string, Copy<Topics, K>>()
+  readonly #clocks = new Map<string, Clock>()
   readonly #acts: (() => MaybePromise<unknown>)[] = []
+  /** How many of them have had their turn. */
+  #acted = 0
+  /** One has not ended. */
+  #acting = false
   readonly #always: (() => void)[] = []
   readonly #eventually: (() => MaybePromise<void>)[] = []
-  #waiting: Waiting[] = []
-  #failure: Outcome['failure']
+  readonly #waiting: Waiting[] = []
+  #failure: Failure | undefined
   #steps = 0
-  #actsTaken = 0
   #lastActAt = 0
-  #crashes = 0
-  #crashesMet = 0
-  #faults = 0
-  #faultsMet = 0
-  #leaps = 0
-  #leapsMet = 0
   #draws = 0
+  readonly #met: Amounts = noneOf()
+  readonly #offered: Amounts = noneOf()
+  /** Who had the last turn. */
+  #last: string | undefined
   /** Nothing more is killed or fails. */
   #calm = false
+  /** All is at rest, and nobody waits for a turn any more. */
+  #over = false
+  #idleTurns = 0
+  readonly #rest = { since: 0, events: -1, timers: 0 }
 
   constructor(options: ScheduleOptions<Topics>, plan: Plan) {
     const { crashRate: _, faultRate: __, ...broker } = options
     this.#options = options
     this.#plan = plan
     this.#broker = new ObservedBroker<Topics, K>(broker)
-    this.#broker.observer.gate = point => this.#gate(point)
-    this.#broker.observer.answer = point => this.#answer(point)
+    const { observer } = this.#broker
+    observer.gate = point => this.#gate(point)
+    observer.answer = point => this.#answer(point)
+    observer.clockOf = process => this.#clocks.get(process)
     this.world = this.#makeWorld()
   }
 
@@ -119,8 +143,7 @@ class Schedule<Topics extends object, K extends Key> {
       service: (name, start, { copies = 1 } = {}) => {
         checkFunction('start', start)
         checkCount('copies', copies)
-        for (let i = 1; i <= copies; i++)
-          this.#copies.push({ name: copies === 1 ? name : `${name}-${i}`, start, incarnation: 0, process: undefined })
+        for (let i = 1; i <= copies; i++) this.#serve(copies === 1 ? name : `${name}-${i}`, start)
       },
       step: (act, { times = 1 } = {}) => {
         checkFunction('act', act)
@@ -137,6 +160,16 @@ class Schedule<Topics extends object, K extends Key> {
       },
     }
   }
+  #serve(name: string, start: Copy<Topics, K>['start']): void {
+    const known = this.#copies.some(copy => copy.name === name)
+    if (typeof name !== 'string' || name === '' || known)
+      throw new MillraceError('INVALID_CONFIG', {
+        option: 'name',
+        value: name,
+        expected: known ? 'that of one service' : 'a text that is not empty',
+      })
+    this.#copies.push({ name, start, incarnation: 0, process: undefined })
+  }
 
   async run(): Promise<Outcome> {
     if (this.#copies.length === 0 || this.#acts.length === 0) {
@@ -149,80 +182,123 @@ class Schedule<Topics extends object, K extends Key> {
     }
     await nextTurn()
     while (this.#failure === undefined && (await this.#step())) this.#check()
+    this.#over = true
     if (this.#failure === undefined) await this.#finish()
+    // Whatever ends with the schedule is no part of it.
+    const history = EventHistory.from(this.#broker.history) as EventHistory
     for (const { process } of this.#copies) if (process !== undefined && !process.crashed) process.crash()
-    return {
-      failure: this.#failure,
-      history: this.#broker.history,
-      steps: this.#steps,
-      acts: this.#actsTaken,
-      crashes: this.#crashesMet,
-      faults: this.#faultsMet,
-      leaps: this.#leapsMet,
-    }
+    return { failure: this.#failure, history, steps: this.#steps, met: this.#met, offered: this.#offered }
   }
 
   // ── one step ──
 
   /** Whether there was one to take. */
   async #step(): Promise<boolean> {
-    this.#calm = this.#acts.length === 0 && this.#steps > this.#lastActAt + crashesGoOn
+    const allTaken = this.#acted === this.#acts.length && !this.#acting
+    this.#calm = allTaken && this.#steps > this.#lastActAt + crashesGoOn
     if (++this.#steps > mostSteps) {
-      this.#fail('rest', new Error(`it does not come to rest within ${mostSteps} steps`))
+      this.#fail('rest', 'at the end', new Error(`It does not come to rest within ${mostSteps} steps`))
       return false
     }
-    const running = this.#copies.filter(copy => copy.process !== undefined)
-    if (running.length > 0 && !this.#calm && this.#chance('crash', this.#options.crashRate)) {
-      if (!this.#plan.crashes.has(this.#crashes++)) {
-        this.#crash(running[Math.floor(this.#draw('who', this.#steps) * running.length)]!)
-        await nextTurn()
-        return true
-      }
-    }
-    const choices = this.#choices()
-    const timers = this.#broker.clock.timers > 0
-    if (choices.length === 0) {
-      if (!timers || (await this.#atRest())) return false
-      await this.#passTime()
+    if (this.#crashNow()) {
+      await nextTurn()
       return true
     }
-    if (timers && this.#chance('time', timeRate) && !this.#plan.leaps.has(this.#leaps++)) {
-      this.#leapsMet++
-      await this.#passTime()
+    const stopped = this.#copies.length - this.#running.size
+    const ways = this.#waiting.length + stopped + (this.#mayAct ? 1 : 0)
+    if (ways === 0) return this.#wait()
+    this.#idleTurns = 0
+    if (this.#broker.clock.timers > 0 && this.#chance('time', timeRate) && this.#offer('leaps')) {
+      this.#broker.record({ type: 'fault', fault: 'time goes on to the next timer' })
+      await this.#broker.clock.advanceToNext()
       return true
     }
-    choices[this.#plan.plain ? 0 : Math.floor(this.#draw('choice', this.#steps) * choices.length)]!()
+    this.#go(ways === 1 ? 0 : this.#pick(ways), stopped)
     await nextTurn()
     return true
   }
 
-  #choices(): (() => void)[] {
-    const choices: (() => void)[] = this.#waiting.map(waiting => () => {
-      this.#waiting = this.#waiting.filter(other => other !== waiting)
+  #crashNow(): boolean {
+    const { size } = this.#running
+    if (size === 0 || this.#calm || !this.#chance('crash', this.#options.crashRate) || !this.#offer('crashes'))
+      return false
+    const running = this.#copies.filter(copy => copy.process !== undefined)
+    this.#crash(running[Math.floor(this.#draw('who', this.#steps) * size)]!)
+    return true
+  }
+
+  get #mayAct(): boolean {
+    return this.#acted < this.#acts.length && !this.#acting
+  }
+
+  /** In order: who was at it goes on as long as it can, then who waits longest; the outside comes last. */
+  #pick(ways: number): number {
+    if (!this.#plan.plain && this.#offer('turns')) return Math.floor(this.#draw('choice', this.#steps) * ways)
+    return Math.max(
+      0,
+      this.#waiting.findIndex(({ process }) => process === this.#last),
+    )
+  }
+
+  #go(way: number, stopped: number): void {
+    const waiting = this.#waiting[way]
+    if (waiting !== undefined) {
+      this.#waiting.splice(way, 1)
+      this.#last = waiting.process
       waiting.goOn()
-    })
-    for (const copy of this.#copies) if (copy.process === undefined) choices.push(() => this.#start(copy))
-    if (this.#acts.length > 0) choices.push(() => this.#act())
-    return choices
+    } else if (way - this.#waiting.length < stopped) {
+      this.#start(this.#copies.filter(copy => copy.process === undefined)[way - this.#waiting.length]!)
+    } else this.#act()
   }
 
   #act(): void {
-    const act = this.#acts.shift()!
-    const ordinal = this.#ordinal++
-    if (this.#plan.acts.has(ordinal)) return
-    this.#actsTaken++
+    const ordinal = this.#acted++
+    if (!this.#offer('acts')) return
     this.#lastActAt = this.#steps
-    this.#guard(`step ${ordinal + 1} of the outside`, act)
+    this.#acting = true
+    const ended = (): void => {
+      this.#acting = false
+    }
+    const failed = (error: unknown): void => this.#fail('step', `step ${ordinal + 1} of the outside`, error)
+    try {
+      const result = this.#acts[ordinal]!()
+      if (isThenable(result)) Promise.resolve(result).then(ended, failed)
+      else ended()
+    } catch (error) {
+      failed(error)
+    }
   }
-  #ordinal = 0
 
-  /** To the next timer, and no further: what it starts is looked at before the next. */
-  #passTime(): Promise<void> {
-    return this.#broker.clock.advanceToNext()
+  // ── rest ──
+
+  /** Nothing can go on but time. Whether it did. */
+  async #wait(): Promise<boolean> {
+    const { clock } = this.#broker
+    if (this.#acting && ++this.#idleTurns <= (clock.timers === 0 ? idleTurns : patientTurns)) {
+      await nextTurn()
+      return true
+    }
+    if (!this.#acting && (await this.#settled())) return this.#watch()
+    if (await clock.advanceToNext()) return true
+    if (this.#acting) {
+      const error = new Error('It waits for something that neither the services nor the clock bring about')
+      this.#fail('step', `step ${this.#acted} of the outside`, error)
+    }
+    return false
   }
 
-  async #atRest(): Promise<boolean> {
-    if (this.#acts.length > 0) return false
+  /** At rest, but for what timers may still start: an auto-commit, a service that looks about now and then. */
+  #watch(): Promise<boolean> {
+    const { clock, history } = this.#broker
+    if (history.length !== this.#rest.events) {
+      this.#rest.events = history.length
+      this.#rest.since = clock.now()
+    }
+    if (++this.#rest.timers > mostTimersAtRest) return Promise.resolve(false)
+    return clock.advanceToNext(this.#rest.since + restMs)
+  }
+
+  async #settled(): Promise<boolean> {
     let settled = false
     void this.#broker.settled().then(() => {
       settled = true
@@ -236,13 +312,15 @@ class Schedule<Topics extends object, K extends Key> {
   #start(copy: Copy<Topics, K>): void {
     copy.incarnation++
     const name = copy.incarnation === 1 ? copy.name : `${copy.name} (${copy.incarnation})`
+    this.#clocks.set(name, this.#clockOf(name))
+    this.#running.set(name, copy)
     const process = this.#broker.process(name) as BrokerProcess<Topics, K>
     copy.process = process
     const failed = (error: unknown): void => {
       if (process.crashed || copy.process !== process) return
       // A supervisor would start it again; without faults it has no excuse.
-      if (this.#options.faultRate === 0) return this.#fail(`service ${name}`, error)
-      this.#kill(copy)
+      if (this.#options.faultRate === 0) this.#fail('service', `service ${name}`, error)
+      else this.#kill(copy)
     }
     let result: unknown
     try {
@@ -253,44 +331,63 @@ class Schedule<Topics extends object, K extends Key> {
     Promise.resolve(result).catch(failed)
   }
 
+  /** The broker's, whose timers die with the process. */
+  #clockOf(process: string): Clock {
+    const { clock } = this.#broker
+    const fire = (fn: () => void): void => {
+      if (!this.#running.has(process)) return
+      try {
+        fn()
+      } catch (error) {
+        this.#fail('service', `a timer of service ${process}`, error)
+      }
+    }
+    return {
+      manual: true,
+      now: () => clock.now(),
+      setTimeout: (fn, ms) => clock.setTimeout(() => fire(fn), ms),
+      clearTimeout: handle => clock.clearTimeout(handle),
+    }
+  }
+
   #crash(copy: Copy<Topics, K>): void {
-    this.#crashesMet++
     this.#broker.record({ type: 'fault', fault: `crash of ${copy.process!.name}`, process: copy.process!.name })
     this.#kill(copy)
   }
   #kill(copy: Copy<Topics, K>): void {
-    const { process } = copy
+    const process = copy.process!
     copy.process = undefined
+    this.#running.delete(process.name)
     // Killed code does not go on: what it waits for never comes.
-    this.#waiting = this.#waiting.filter(waiting => waiting.process !== process!.name)
-    process!.crash()
+    for (let i = this.#waiting.length - 1; i >= 0; i--)
+      if (this.#waiting[i]!.process === process.name) this.#waiting.splice(i, 1)
+    process.crash()
   }
 
   // ── operations of services ──
 
   #gate(point: Point): Promise<Effect | undefined> | undefined {
-    const { process } = point
-    if (process === undefined || !this.#isService(process)) return undefined
-    return this.#wait(process).then(() => this.#effectOn(point))
+    if (!this.#inTurns(point)) return undefined
+    return this.#turn(point.process!).then(() => this.#effectOn(point))
   }
   /** An answer on its way back to a service. */
-  #answer(point: Point): Promise<void> | undefined {
-    const { process } = point
-    return process === undefined || !this.#isService(process) ? undefined : this.#wait(process)
+  #answer(point: Point): Answer | undefined {
+    if (!this.#inTurns(point)) return undefined
+    const { wait = Promise.resolve(), ...effect } = this.#effectOn(point) ?? {}
+    return { ...effect, wait: wait.then(() => this.#turn(point.process!)) }
   }
-  #wait(process: string): Promise<void> {
-    return new Promise(resolve => this.#waiting.push({ process, goOn: resolve }))
+  #inTurns({ process }: Point): boolean {
+    return process !== undefined && !this.#over && this.#running.has(process)
   }
-  #isService(process: string): boolean {
-    return this.#copies.some(copy => copy.process?.name === process)
+  #turn(process: string): Promise<void> {
+    return new Promise(goOn => {
+      this.#waiting.push({ process, goOn })
+    })
   }
 
-  #effectOn(point: Point): Effect | undefined {
-    if (this.#calm || this.#plan.plain || this.#draw('fault', this.#draws++) >= this.#options.faultRate)
+  #effectOn({ operation, process }: Point): Effect | undefined {
+    if (this.#calm || !this.#chance('fault', this.#options.faultRate, this.#draws++) || !this.#offer('faults'))
       return undefined
-    if (this.#plan.faults.has(this.#faults++)) return undefined
-    this.#faultsMet++
-    const { operation, process } = point
     const kind = Math.floor(this.#draw('kind', this.#draws++) * 3)
     const say = (fault: string): void => this.#broker.record({ type: 'fault', fault: `${fault} ${operation}`, process })
     if (kind === 0) {
@@ -299,15 +396,14 @@ class Schedule<Topics extends object, K extends Key> {
         error: new MillraceError('UNKNOWN_SERVER_ERROR', { error: `a fault at ${operation}` }, { retriable: true }),
       }
     }
-    if (kind === 1 && operation === 'commit') {
+    if (kind === 1 && (operation === 'commit' || operation === 'publish')) {
       say('lose the answer of')
-      return {
-        lost: new MillraceError('REQUEST_TIMED_OUT', { what: 'The commit', timeoutMs: 30_000 }, { retriable: true }),
-      }
+      const details = { what: `The ${operation}`, timeoutMs: 30_000 }
+      return { lost: new MillraceError('REQUEST_TIMED_OUT', details, { retriable: true }) }
     }
     const ms = 1 + Math.floor(this.#draw('delay', this.#draws++) * longestDelayMs)
     say(`delay by ${ms} ms`)
-    return { wait: new Promise(resolve => this.#broker.clock.setTimeout(resolve, ms)) }
+    return { wait: new Promise(resolve => this.#clocks.get(process!)!.setTimeout(resolve, ms)) }
   }
 
   // ── checks ──
@@ -315,9 +411,14 @@ class Schedule<Topics extends object, K extends Key> {
   #check(): void {
     for (const check of this.#always) {
       try {
-        check()
+        if (isThenable(check() as unknown))
+          throw new MillraceError('INVALID_CONFIG', {
+            option: 'always',
+            value: check,
+            expected: 'a check that answers at once, without a promise',
+          })
       } catch (error) {
-        return this.#fail(`always, after step ${this.#steps}`, error)
+        return this.#fail('always', `always, here at step ${this.#steps}`, error)
       }
     }
   }
@@ -327,25 +428,26 @@ class Schedule<Topics extends object, K extends Key> {
       try {
         await check()
       } catch (error) {
-        return this.#fail('eventually', error)
+        return this.#fail('eventually', 'eventually', error)
       }
     }
   }
 
-  #guard(where: string, act: () => MaybePromise<unknown>): void {
-    const failed = (error: unknown): void => this.#fail(where, error)
-    try {
-      Promise.resolve(act()).catch(failed)
-    } catch (error) {
-      failed(error)
-    }
-  }
-  #fail(where: string, error: unknown): void {
-    this.#failure ??= { where, error }
+  #fail(kind: Failure['kind'], where: string, error: unknown): void {
+    this.#failure ??= { kind, where, error }
   }
 
-  #chance(purpose: string, rate: number): boolean {
-    return !this.#plan.plain && this.#draw(purpose, this.#steps) < rate
+  // ── chance ──
+
+  /** Whether what is about to happen is left in. */
+  #offer(kind: Kind): boolean {
+    if (this.#plan[kind].has(this.#offered[kind]++)) return false
+    this.#met[kind]++
+    return true
+  }
+
+  #chance(purpose: string, rate: number, n: number = this.#steps): boolean {
+    return !this.#plan.plain && this.#draw(purpose, n) < rate
   }
 
   /** 0 <= x < 1, by seed, purpose and number: what is left out elsewhere does not change it. */
@@ -359,6 +461,12 @@ class Schedule<Topics extends object, K extends Key> {
   }
 }
 
+function noneOf(): Amounts {
+  return { leaps: 0, crashes: 0, faults: 0, acts: 0, turns: 0 }
+}
+function isThenable(value: unknown): value is PromiseLike<unknown> {
+  return typeof (value as PromiseLike<unknown> | null | undefined)?.then === 'function'
+}
 function checkFunction(option: string, value: unknown): void {
   if (typeof value !== 'function') throw new MillraceError('INVALID_CONFIG', { option, value, expected: 'a function' })
 }

@@ -31,13 +31,16 @@ export interface World<Topics extends object, K extends Key> {
     start: (broker: Broker<Topics, K>) => MaybePromise<unknown>,
     options?: { copies?: number | undefined },
   ): void
-  /** What the outside does, in this order, at moments the schedule picks. @default times 1 */
+  /** What the outside does, in this order, at moments the schedule picks, each after the last has ended. @default times 1 */
   step(act: (i: number) => MaybePromise<unknown>, options?: { times?: number | undefined }): void
-  /** Holds after every step. */
+  /** Holds after every step. A check that is asynchronous can't, and is refused. */
   always(check: () => void): void
   /** Holds once all steps are taken, nobody is killed any more and everything has come to rest. */
   eventually(check: () => MaybePromise<void>): void
 }
+
+/** How much of the history a failure shows. */
+const shownEvents = 100
 
 /** A schedule that breaks a check; its message says how to see it again. */
 export class SimulationError extends Error {
@@ -46,21 +49,28 @@ export class SimulationError extends Error {
   /** The shortest schedule found that still fails. */
   readonly history: History
 
-  constructor(seed: number, found: Outcome, shortest: Outcome) {
-    const { failure } = shortest
-    const less = `${amount(found)}, shortened to ${amount(shortest)}`
-    super(
-      [
-        `The schedule of seed ${seed} fails: ${failure!.where}: ${messageOf(failure!.error)}`,
-        `See it again with simulate({ seed: ${seed}, schedules: 1, ... }). It took ${less}:`,
-        table(shortest.history),
-      ].join('\n'),
-      { cause: failure!.error },
-    )
+  constructor(seed: number, found: Outcome, shortest: Outcome, repeats: boolean) {
+    const { where, error } = shortest.failure!
+    const { history } = shortest
+    const { length } = history
+    const which =
+      length > shownEvents ? `the last ${shownEvents} of ${length} events (all are in error.history)` : 'all'
+    const lines = [
+      `The schedule of seed ${seed} fails: ${where}: ${messageOf(error)}`,
+      `See it again with simulate({ seed: ${seed}, schedules: 1, ... }) and the same options and scenario.`,
+      ...(repeats ? [] : [unsteady]),
+      `Found with ${amounts(found)}; shortened to ${amounts(shortest)}, of which this is ${which}:`,
+      table(length > shownEvents ? history.slice(-shownEvents) : history),
+    ]
+    super(lines.join('\n'), { cause: error })
     this.seed = seed
-    this.history = shortest.history
+    this.history = history
   }
 }
+const unsteady =
+  'Beware: taken once more, this schedule goes another way. The scenario or its services keep something from one ' +
+  "schedule to the next, or go by what the seed does not know: a timer or clock of the host's, its input and output, " +
+  'Math.random().'
 
 /**
  * Runs the caller's own code under random but reproducible interleavings, crashes, rebalances and faults. Rejects with a
@@ -70,11 +80,13 @@ export async function simulate<Topics extends object = Record<string, unknown>, 
   options: SimulationOptions<Topics>,
   scenario: (world: World<Topics, K>) => MaybePromise<void>,
 ): Promise<{ readonly schedules: number; readonly steps: number; readonly crashes: number }> {
-  const { seed: first = 1, schedules = 200, crashRate = 0.02, faultRate = 0, ...broker } = options ?? {}
+  checkOptions(options)
+  const { seed: first = 1, schedules = 200, crashRate = 0.02, faultRate = 0, ...broker } = options
   checkWhole('seed', first, Number.MIN_SAFE_INTEGER)
   checkWhole('schedules', schedules, 1)
   checkRate('crashRate', crashRate)
   checkRate('faultRate', faultRate)
+  checkNoClock(options)
   if (typeof scenario !== 'function')
     throw new MillraceError('INVALID_CONFIG', { option: 'scenario', value: scenario, expected: 'a function' })
   const run = (seed: number, plan: Plan): Promise<Outcome> =>
@@ -84,20 +96,43 @@ export async function simulate<Topics extends object = Record<string, unknown>, 
   for (let seed = first; seed < first + schedules; seed++) {
     const outcome = await run(seed, everything)
     steps += outcome.steps
-    crashes += outcome.crashes
-    if (outcome.failure !== undefined) {
-      const shortest = await shorten(outcome, plan => run(seed, plan))
-      throw new SimulationError(seed, outcome, shortest)
-    }
+    crashes += outcome.met.crashes
+    if (outcome.failure === undefined) continue
+    const again = await run(seed, everything)
+    const shortest = await shorten(outcome, plan => run(seed, plan))
+    throw new SimulationError(seed, outcome, shortest, table(again.history) === table(outcome.history))
   }
   return { schedules, steps, crashes }
 }
 
-function amount({ acts, crashes, faults, leaps }: Outcome): string {
-  return `${acts} steps of the outside, ${crashes} crashes, ${faults} faults and ${leaps} leaps of time`
+function amounts({ met }: Outcome): string {
+  const { acts, crashes, faults, leaps } = met
+  const said = [
+    amount(acts, 'step', 'steps'),
+    ...(crashes === 0 ? [] : [amount(crashes, 'crash', 'crashes')]),
+    ...(faults === 0 ? [] : [amount(faults, 'fault', 'faults')]),
+    ...(leaps === 0 ? [] : [amount(leaps, 'leap of time', 'leaps of time')]),
+  ]
+  return said.length === 1 ? said[0]! : `${said.slice(0, -1).join(', ')} and ${said.at(-1)!}`
+}
+function amount(n: number, one: string, many: string): string {
+  return `${n} ${n === 1 ? one : many}`
 }
 function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error)
+  return error instanceof Error ? error.message || error.name : String(error)
+}
+function checkNoClock(options: object): void {
+  const { clock } = options as TestBrokerOptions<object>
+  if (clock !== undefined)
+    throw new MillraceError('INVALID_CONFIG', {
+      option: 'clock',
+      value: clock,
+      expected: 'none: each schedule has its own',
+    })
+}
+function checkOptions(options: unknown): void {
+  if (typeof options !== 'object' || options === null)
+    throw new MillraceError('INVALID_CONFIG', { option: 'options', value: options, expected: 'an object' })
 }
 function checkWhole(option: string, value: unknown, least: number): void {
   if (!Number.isSafeInteger(value) || (value as number) < least)

@@ -237,7 +237,7 @@ export class ObservedBroker<Topics extends object, K extends Key> implements Tes
         instead.length === 0
           ? `Nothing was published to ${topic}.`
           : `What came instead:\n${table(instead.slice(-shownEvents))}`,
-        `The last that happened:\n${table(this.history.slice(-shownEvents))}\nThis`,
+        `${this.#lastHappened}This`,
       ].join('\n')
       throw new MillraceError('REQUEST_TIMED_OUT', { what, timeoutMs }, { cause: error })
     } finally {
@@ -264,7 +264,10 @@ export class ObservedBroker<Topics extends object, K extends Key> implements Tes
     left.push(...this.faults.failures.map(failure => `a fault could not be told: ${errorText(failure)}`))
     this.faults.clear()
     if (left.length === 0) return
-    const happened = table(this.history.slice(-shownEvents))
-    throw new Error(`The test has left something over:\n- ${left.join('\n- ')}\nThe last that happened:\n${happened}`)
+    throw new Error(`The test has left something over:\n- ${left.join('\n- ')}\n${this.#lastHappened}`.trimEnd())
+  }
+  get #lastHappened(): string {
+    if (this.history.length === 0) return ''
+    return `The last that happened:\n${table(this.history.slice(-shownEvents))}\n`
   }
 }

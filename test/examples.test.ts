@@ -18,11 +18,11 @@ import type { LogRecord } from '../examples/access-log/topics.js'
 const root = fileURLToPath(new URL('..', import.meta.url))
 const numbered = readdirSync(join(root, 'examples')).filter(name => /^\d.*\.ts$/.test(name))
 
-test('the course has nine examples, numbered without a gap', () => {
-  expect(numbered.map(name => name.slice(0, 2)).join(' ')).toBe('01 02 03 04 05 06 07 08 09')
+test('the course has ten examples, numbered without a gap', () => {
+  expect(numbered.map(name => name.slice(0, 2)).join(' ')).toBe('01 02 03 04 05 06 07 08 09 10')
 })
 
-describe.each(numbered)('examples/%s', name => {
+describe.each([...numbered, 'order-service/main.ts'])('examples/%s', name => {
   const path = join(root, 'examples', name)
   const lines = readFileSync(path, 'utf8').trimEnd().split('\n')
 

@@ -1,7 +1,7 @@
 import { defineConfig } from 'tsup'
 
 export default defineConfig({
-  entry: ['src/index.ts', 'src/testing/index.ts'],
+  entry: ['src/index.ts', 'src/testing/index.ts', 'src/streams/index.ts', 'src/kafka/index.ts'],
   format: ['esm', 'cjs'],
   target: 'es2022',
   platform: 'neutral',

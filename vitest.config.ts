@@ -9,7 +9,14 @@ const onThePackage = ['test/package.test.ts', 'test/programs.test.ts']
 const testPrograms = 'test/programs/{15-test-a-service,16-faults}.ts'
 
 export default defineConfig({
-  resolve: { alias: { 'millrace/testing': source('testing/index.ts'), millrace: source('index.ts') } },
+  resolve: {
+    alias: {
+      'millrace/testing': source('testing/index.ts'),
+      'millrace/streams': source('streams/index.ts'),
+      'millrace/kafka': source('kafka/index.ts'),
+      millrace: source('index.ts'),
+    },
+  },
   test: {
     testTimeout: 20_000,
     projects: [

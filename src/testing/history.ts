@@ -61,6 +61,12 @@ export class EventHistory extends Array<HistoryEvent> implements History {
     return table(this)
   }
 }
+// As Node's console.log() shows it.
+Object.defineProperty(EventHistory.prototype, Symbol.for('nodejs.util.inspect.custom'), {
+  value(this: EventHistory) {
+    return table(this)
+  },
+})
 
 /** Where others begin to take over what a member had that left without giving it up; the end if nobody does. */
 function takeoverFrom(history: EventHistory, left: HistoryEventOf<'left'>): number {

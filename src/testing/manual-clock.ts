@@ -10,6 +10,12 @@ const dayMs = 86_400_000
 /** Turns of the event loop in which nothing moves before advanceUntil() says that nothing will. */
 const idleTurns = 64
 
+// Of the simulation, which looks around after each timer.
+/** Whether there is a timer until then. */
+export let isDue: (clock: ManualClock, until: number) => boolean
+/** To the next timer, if there is one until then, and no further. */
+export let advanceToNext: (clock: ManualClock, until?: number) => Promise<boolean>
+
 /** A clock that stands still until it is told to move. */
 export class ManualClock implements Clock {
   readonly manual = true as const
@@ -104,12 +110,14 @@ export class ManualClock implements Clock {
     })
   }
 
-  /** To the next timer, if there is one until then, and no further. Of the simulation, which looks around after each. */
-  async advanceToNext(until: number = Number.POSITIVE_INFINITY): Promise<boolean> {
-    const handle = this.#first(until)
-    if (handle !== undefined) this.#fire(handle)
-    await nextTurn()
-    return handle !== undefined
+  static {
+    isDue = (clock, until) => clock.#first(until) !== undefined
+    advanceToNext = async (clock, until = Number.POSITIVE_INFINITY) => {
+      const handle = clock.#first(until)
+      if (handle !== undefined) clock.#fire(handle)
+      await nextTurn()
+      return handle !== undefined
+    }
   }
 
   /** The timer that is due first, of those until a time. */

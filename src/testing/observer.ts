@@ -12,6 +12,7 @@ import type {
 } from '../index.js'
 import type { Effect, FaultBook, Operation, Point, Touched } from './faults.js'
 import type { Happened } from './history.js'
+import { isThenable } from './thenable.js'
 
 type Read = (topic: string, partition: number, offset: number) => ConsumerRecord<unknown, any> | undefined
 type Owns = (group: string, memberId: string | undefined, where: TopicPartition) => boolean
@@ -23,10 +24,17 @@ interface Work {
   readonly what: string
 }
 
-/** Something that may be put before every operation of a member, besides faults: simulate()'s scheduler. */
-export type Gate = (point: Point) => Promise<Effect | undefined> | undefined
-/** What becomes of a publish, and when its answer arrives. */
-export type Answer = Effect & { readonly wait: Promise<void> }
+/**
+ * Lets the operations of processes go on one at a time: simulate()'s scheduler. Undefined for what is none of its business.
+ */
+export interface Turns {
+  /** Before an operation has its effect. What is published takes effect in the order of the calls. */
+  before(point: Point): Promise<Effect | undefined> | undefined
+  /** Before its answer arrives. */
+  after(point: Point): Promise<void> | undefined
+  /** A clock of a process's own. */
+  clockOf(process: string): Clock | undefined
+}
 
 /** Sees all that the producers and consumers of a broker do, writes it down, and lets faults act on it. */
 export class Observer {
@@ -54,11 +62,7 @@ export class Observer {
   #process: string | undefined
   /** The process that is being killed. */
   #dying: string | undefined
-  gate: Gate | undefined
-  /** Something that may keep back the answer of a process's publish, which itself is done at once. */
-  answer: ((point: Point) => Answer | undefined) | undefined
-  /** A clock of a process's own. */
-  clockOf: ((process: string) => Clock | undefined) | undefined
+  turns: Turns | undefined
 
   constructor(faults: FaultBook, record: (event: Happened) => void, read: Read, owns: Owns) {
     this.#faults = faults
@@ -166,7 +170,7 @@ export class Observer {
         } finally {
           this.#calling = undefined
         }
-        if (typeof (result as PromiseLike<unknown> | undefined)?.then !== 'function') {
+        if (!isThenable(result)) {
           this.#atWork.delete(work)
           return result
         }
@@ -197,7 +201,8 @@ export class Observer {
         around(this.#point('handle', group, memberId, [record]), [record], proceed),
       commit: ({ group, memberId, offsets }, proceed) => {
         const places = offsets.map(({ topic, partition, nextOffset }) => ({ topic, partition, offset: nextOffset }))
-        return around(this.#point('commit', group, memberId, places), places, proceed)
+        const point = this.#point('commit', group, memberId, places)
+        return this.#answered(point, around(point, places, proceed))
       },
       assign: ({ group, memberId, partitions }, proceed) =>
         around(this.#point('assign', group, memberId, partitions), partitions, proceed),
@@ -325,9 +330,21 @@ export class Observer {
 
   /** First the scheduler, if there is one, then what the faults make of it. At once, unless somebody waits. */
   #through(where: Touched, proceed: () => any): any {
-    const gate = this.gate?.(where.point)
-    if (gate !== undefined) return gate.then(effect => this.#withEffect(effect ?? this.#faults.meet(where), proceed))
+    const turn = this.turns?.before(where.point)
+    if (turn !== undefined) return turn.then(effect => this.#withEffect(effect ?? this.#faults.meet(where), proceed))
     return this.#withEffect(this.#faults.meet(where), proceed)
+  }
+  /** Between what an operation has done and what its caller does then, a process may die. */
+  #answered(point: Point, result: any): any {
+    if (this.turns === undefined || !isThenable(result)) return result
+    const back = async (): Promise<void> => this.turns?.after(point)
+    return Promise.resolve(result).then(
+      value => back().then(() => value),
+      error =>
+        back().then(() => {
+          throw error
+        }),
+    )
   }
   #withEffect(effect: Effect | undefined, proceed: () => any): any {
     if (effect === undefined) return proceed()

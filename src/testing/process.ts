@@ -22,6 +22,8 @@ import {
   type TopicOptions,
   type TopicPartition,
 } from '../index.js'
+import type { Effect } from './faults.js'
+import { unlessKilled, whileAlive } from './killed.js'
 import type { Observer } from './observer.js'
 import { nextTurn } from './turns.js'
 
@@ -59,7 +61,7 @@ export class BrokerProcess<Topics extends object, K extends Key> implements Test
   }
 
   get clock(): Clock {
-    return this.#observer.clockOf?.(this.name) ?? this.#broker.clock
+    return this.#observer.turns?.clockOf(this.name) ?? this.#broker.clock
   }
   get crashed(): boolean {
     return this.#state === 'crashed'
@@ -95,25 +97,42 @@ export class BrokerProcess<Topics extends object, K extends Key> implements Test
       throw new MillraceError('CLOSED', { what: `Process ${this.name}` })
     return this.#observer.as(this.name, call)
   }
-  /** The same for what a simulation may answer later. */
-  answered<T>(topic: string, call: () => T): MaybePromise<T> {
-    const answer = this.#observer.answer?.({ operation: 'publish', topic, process: this.name })
-    if (answer === undefined) return this.during('closing', call)
-    const { error, lost, wait } = answer
-    const result = error === undefined ? this.during('closing', call) : undefined
-    return wait.then(() => {
-      if (error !== undefined || lost !== undefined) throw error ?? lost
-      return result!
-    })
+  /** The same for a publish, which a simulation may carry out later and answer later still. */
+  sent<T>(topic: string, call: () => T): MaybePromise<T> {
+    const { turns } = this.#observer
+    const point = { operation: 'publish', topic, process: this.name } as const
+    const turn = turns?.before(point)
+    if (turn === undefined) return this.during('closing', call)
+    this.during('closing', () => {})
+    return this.#send(turn, call, () => turns!.after(point))
+  }
+  async #send<T>(
+    turn: Promise<Effect | undefined>,
+    call: () => T,
+    answer: () => Promise<void> | undefined,
+  ): Promise<T> {
+    const { error, lost } = (await turn) ?? {}
+    try {
+      if (error !== undefined) throw error
+      // What it has accepted, it carries out, also when it closes meanwhile.
+      const result = this.#observer.as(this.name, call)
+      if (lost !== undefined) throw lost
+      return result
+    } finally {
+      await answer()
+    }
   }
   joined(group: string, consumer: MemoryConsumer<any>): void {
     this.#observer.belongs(group, consumer.memberId, this.name)
     this.#consumers.add(consumer)
+    if (this.#observer.turns !== undefined) whileAlive(consumer, () => this.crashed)
   }
   tail<T>(inner: AsyncIterator<T, undefined>): AsyncIterator<T, undefined> {
     const tail = new ProcessTail(inner, () => this.#state, this.#tails)
     this.#tails.add(tail)
-    return tail
+    if (this.#observer.turns === undefined) return tail
+    const alive = <R>(step: Promise<R>): Promise<R> => unlessKilled(step, () => this.crashed)
+    return { next: () => alive(tail.next()), return: () => alive(tail.return()) }
   }
 
   crash(): void {
@@ -158,10 +177,10 @@ class ProcessTopic<V, K extends Key> implements Topic<V, K> {
     return this.#process.during('closed', () => this.#topic.partitionCount()) as number
   }
   publish(record: ProducerRecord<V, K>): MaybePromise<RecordMetadata> {
-    return this.#process.answered(this.name, () => this.#topic.publish(record) as RecordMetadata)
+    return this.#process.sent(this.name, () => this.#topic.publish(record) as RecordMetadata)
   }
   publishAll(records: Iterable<ProducerRecord<V, K>>): MaybePromise<void> {
-    return this.#process.answered(this.name, () => this.#topic.publishAll(records) as undefined)
+    return this.#process.sent(this.name, () => this.#topic.publishAll(records) as undefined)
   }
   read(options?: Parameters<Topic<V, K>['read']>[0]): ReturnType<Topic<V, K>['read']> {
     const records = this.#process.during('closed', () => this.#topic.read(options))
@@ -244,6 +263,7 @@ class ProcessGroup<R extends RecordOf<any, any>> implements ConsumerGroup<R> {
     this.#process.during('running', () => this.#group.resetOffsets(to, where))
   }
   async caughtUp(): Promise<void> {
-    await this.#process.during('closed', () => this.#group.caughtUp())
+    const caughtUp = this.#process.during('closed', () => this.#group.caughtUp())
+    await unlessKilled(caughtUp, () => this.#process.crashed)
   }
 }

@@ -1,10 +1,11 @@
 import { type Clock, type Key, type MaybePromise, MillraceError } from '../index.js'
-import type { Effect, Point } from './faults.js'
+import type { Effect, Operation, Point } from './faults.js'
 import { EventHistory, type History } from './history.js'
-import type { Answer } from './observer.js'
+import { advanceToNext, isDue } from './manual-clock.js'
 import type { BrokerProcess } from './process.js'
 import type { World } from './simulate.js'
 import { ObservedBroker, type TestBrokerOptions } from './test-broker.js'
+import { isThenable } from './thenable.js'
 import { nextTurn } from './turns.js'
 
 /** What a schedule can do without: leaps of time in the midst of things, what goes wrong, acts of the outside, turns out of order. */
@@ -54,11 +55,15 @@ interface Copy<Topics extends object, K extends Key> {
   readonly start: Parameters<World<Topics, K>['service']>[1]
   incarnation: number
   process: BrokerProcess<Topics, K> | undefined
+  /** The step from which on it may be started again; before, only if nothing else can go on. */
+  downUntil: number
 }
 
-/** An operation that waits for its turn. */
+/** An operation that waits for its turn; without a name its answer, which is on its way back. */
 interface Waiting {
   readonly process: string
+  readonly memberId: string | undefined
+  readonly operation: Operation | undefined
   readonly goOn: () => void
 }
 
@@ -66,8 +71,14 @@ interface Waiting {
 const mostSteps = 20_000
 /** Steps after the last of the outside in which processes are still killed. */
 const crashesGoOn = 40
+/** Steps for which a process stays killed, at most. */
+const longestDown = 100
+/** Of a schedule, the chance that who was at it goes on: in some all go on side by side, in others one runs far ahead. */
+const steadiness = [0, 0, 0.5, 0.9]
 /** How often time goes on although something else could: timers fire in the midst of things, but rarely. */
 const timeRate = 0.03
+/** Never so far that who has work to do is taken for dead: a group waits for longer. */
+const longestLeapMs = 10_000
 const longestDelayMs = 1_000
 /** Nothing may come of so much time before all is at rest, unless a timer fires for ever. */
 const restMs = 60_000
@@ -100,6 +111,7 @@ class Schedule<Topics extends object, K extends Key> {
   /** By the names of their processes. */
   readonly #running = new Map<string, Copy<Topics, K>>()
   readonly #clocks = new Map<string, Clock>()
+  readonly #steadiness: number
   readonly #acts: (() => MaybePromise<unknown>)[] = []
   /** How many of them have had their turn. */
   #acted = 0
@@ -108,6 +120,7 @@ class Schedule<Topics extends object, K extends Key> {
   readonly #always: (() => void)[] = []
   readonly #eventually: (() => MaybePromise<void>)[] = []
   readonly #waiting: Waiting[] = []
+  readonly #late = new WeakMap<Point, Promise<void>>()
   #failure: Failure | undefined
   #steps = 0
   #lastActAt = 0
@@ -129,9 +142,12 @@ class Schedule<Topics extends object, K extends Key> {
     this.#plan = plan
     this.#broker = new ObservedBroker<Topics, K>(broker)
     const { observer } = this.#broker
-    observer.gate = point => this.#gate(point)
-    observer.answer = point => this.#answer(point)
-    observer.clockOf = process => this.#clocks.get(process)
+    observer.turns = {
+      before: point => this.#before(point),
+      after: point => this.#after(point),
+      clockOf: process => this.#clocks.get(process),
+    }
+    this.#steadiness = steadiness[Math.floor(this.#draw('steadiness', 0) * steadiness.length)]!
     this.world = this.#makeWorld()
   }
 
@@ -168,7 +184,7 @@ class Schedule<Topics extends object, K extends Key> {
         value: name,
         expected: known ? 'that of one service' : 'a text that is not empty',
       })
-    this.#copies.push({ name, start, incarnation: 0, process: undefined })
+    this.#copies.push({ name, start, incarnation: 0, process: undefined, downUntil: 0 })
   }
 
   async run(): Promise<Outcome> {
@@ -204,13 +220,15 @@ class Schedule<Topics extends object, K extends Key> {
       await nextTurn()
       return true
     }
-    const stopped = this.#copies.length - this.#running.size
-    const ways = this.#waiting.length + stopped + (this.#mayAct ? 1 : 0)
+    const others = this.#waiting.length + (this.#mayAct ? 1 : 0)
+    const stopped = this.#stopped(others === 0)
+    const ways = others + stopped.length
     if (ways === 0) return this.#wait()
     this.#idleTurns = 0
-    if (this.#broker.clock.timers > 0 && this.#chance('time', timeRate) && this.#offer('leaps')) {
+    const { clock } = this.#broker
+    if (this.#chance('time', timeRate) && isDue(clock, clock.now() + longestLeapMs) && this.#offer('leaps')) {
       this.#broker.record({ type: 'fault', fault: 'time goes on to the next timer' })
-      await this.#broker.clock.advanceToNext()
+      await advanceToNext(clock)
       return true
     }
     this.#go(ways === 1 ? 0 : this.#pick(ways), stopped)
@@ -227,28 +245,48 @@ class Schedule<Topics extends object, K extends Key> {
     return true
   }
 
+  /** Who may be started; at rest that is everybody. */
+  #stopped(atRest: boolean): readonly Copy<Topics, K>[] {
+    if (this.#running.size === this.#copies.length) return []
+    const stopped = this.#copies.filter(({ process }) => process === undefined)
+    const ready = stopped.filter(({ downUntil }) => downUntil <= this.#steps)
+    return ready.length === 0 && atRest ? stopped : ready
+  }
+
   get #mayAct(): boolean {
     return this.#acted < this.#acts.length && !this.#acting
   }
 
   /** In order: who was at it goes on as long as it can, then who waits longest; the outside comes last. */
   #pick(ways: number): number {
-    if (!this.#plan.plain && this.#offer('turns')) return Math.floor(this.#draw('choice', this.#steps) * ways)
+    if (!this.#chance('stay', this.#steadiness) && !this.#plan.plain && this.#offer('turns'))
+      return Math.floor(this.#draw('choice', this.#steps) * ways)
     return Math.max(
       0,
       this.#waiting.findIndex(({ process }) => process === this.#last),
     )
   }
 
-  #go(way: number, stopped: number): void {
-    const waiting = this.#waiting[way]
+  #go(way: number, stopped: readonly Copy<Topics, K>[]): void {
+    const waiting = this.#inLine(this.#waiting[way])
     if (waiting !== undefined) {
-      this.#waiting.splice(way, 1)
+      this.#waiting.splice(this.#waiting.indexOf(waiting), 1)
       this.#last = waiting.process
       waiting.goOn()
-    } else if (way - this.#waiting.length < stopped) {
-      this.#start(this.#copies.filter(copy => copy.process === undefined)[way - this.#waiting.length]!)
-    } else this.#act()
+    } else {
+      const copy = stopped[way - this.#waiting.length]
+      if (copy !== undefined) this.#start(copy)
+      else this.#act()
+    }
+  }
+
+  /** What a process publishes, or a member commits, takes effect in the order of the calls: it is the turn of the first. */
+  #inLine(waiting: Waiting | undefined): Waiting | undefined {
+    if (waiting === undefined || !isInLine(waiting.operation)) return waiting
+    return this.#waiting.find(
+      ({ process, memberId, operation }) =>
+        operation === waiting.operation && process === waiting.process && memberId === waiting.memberId,
+    )
   }
 
   #act(): void {
@@ -279,7 +317,7 @@ class Schedule<Topics extends object, K extends Key> {
       return true
     }
     if (!this.#acting && (await this.#settled())) return this.#watch()
-    if (await clock.advanceToNext()) return true
+    if (await advanceToNext(clock)) return true
     if (this.#acting) {
       const error = new Error('It waits for something that neither the services nor the clock bring about')
       this.#fail('step', `step ${this.#acted} of the outside`, error)
@@ -295,7 +333,7 @@ class Schedule<Topics extends object, K extends Key> {
       this.#rest.since = clock.now()
     }
     if (++this.#rest.timers > mostTimersAtRest) return Promise.resolve(false)
-    return clock.advanceToNext(this.#rest.since + restMs)
+    return advanceToNext(clock, this.#rest.since + restMs)
   }
 
   async #settled(): Promise<boolean> {
@@ -357,6 +395,8 @@ class Schedule<Topics extends object, K extends Key> {
   #kill(copy: Copy<Topics, K>): void {
     const process = copy.process!
     copy.process = undefined
+    // Often at once, sometimes when others have taken over long since.
+    copy.downUntil = this.#steps + Math.floor(this.#draw('down', this.#steps) ** 3 * longestDown)
     this.#running.delete(process.name)
     // Killed code does not go on: what it waits for never comes.
     for (let i = this.#waiting.length - 1; i >= 0; i--)
@@ -366,26 +406,25 @@ class Schedule<Topics extends object, K extends Key> {
 
   // ── operations of services ──
 
-  #gate(point: Point): Promise<Effect | undefined> | undefined {
-    if (!this.#inTurns(point)) return undefined
-    return this.#turn(point.process!).then(() => this.#effectOn(point))
+  #before(point: Point): Promise<Effect | undefined> | undefined {
+    return this.#inTurns(point) ? this.#turn(point, point.operation).then(() => this.#effectOn(point)) : undefined
   }
-  /** An answer on its way back to a service. */
-  #answer(point: Point): Answer | undefined {
-    if (!this.#inTurns(point)) return undefined
-    const { wait = Promise.resolve(), ...effect } = this.#effectOn(point) ?? {}
-    return { ...effect, wait: wait.then(() => this.#turn(point.process!)) }
+  #after(point: Point): Promise<void> | undefined {
+    const late = this.#late.get(point)
+    if (late !== undefined) return late.then(() => this.#turn(point))
+    return this.#inTurns(point) ? this.#turn(point) : undefined
   }
   #inTurns({ process }: Point): boolean {
     return process !== undefined && !this.#over && this.#running.has(process)
   }
-  #turn(process: string): Promise<void> {
+  #turn({ process, memberId }: Point, operation?: Operation): Promise<void> {
     return new Promise(goOn => {
-      this.#waiting.push({ process, goOn })
+      this.#waiting.push({ process: process!, memberId, operation, goOn })
     })
   }
 
-  #effectOn({ operation, process }: Point): Effect | undefined {
+  #effectOn(point: Point): Effect | undefined {
+    const { operation, process } = point
     if (this.#calm || !this.#chance('fault', this.#options.faultRate, this.#draws++) || !this.#offer('faults'))
       return undefined
     const kind = Math.floor(this.#draw('kind', this.#draws++) * 3)
@@ -396,14 +435,21 @@ class Schedule<Topics extends object, K extends Key> {
         error: new MillraceError('UNKNOWN_SERVER_ERROR', { error: `a fault at ${operation}` }, { retriable: true }),
       }
     }
-    if (kind === 1 && (operation === 'commit' || operation === 'publish')) {
+    if (kind === 1 && isInLine(operation)) {
       say('lose the answer of')
       const details = { what: `The ${operation}`, timeoutMs: 30_000 }
       return { lost: new MillraceError('REQUEST_TIMED_OUT', details, { retriable: true }) }
     }
     const ms = 1 + Math.floor(this.#draw('delay', this.#draws++) * longestDelayMs)
-    say(`delay by ${ms} ms`)
-    return { wait: new Promise(resolve => this.#clocks.get(process!)!.setTimeout(resolve, ms)) }
+    const wait = new Promise<void>(resolve => this.#clocks.get(process!)!.setTimeout(resolve, ms))
+    if (!isInLine(operation)) {
+      say(`delay by ${ms} ms`)
+      return { wait }
+    }
+    // What comes after it is not to overtake it: it is its answer that is late.
+    say(`delay by ${ms} ms the answer of`)
+    this.#late.set(point, wait)
+    return undefined
   }
 
   // ── checks ──
@@ -464,8 +510,9 @@ class Schedule<Topics extends object, K extends Key> {
 function noneOf(): Amounts {
   return { leaps: 0, crashes: 0, faults: 0, acts: 0, turns: 0 }
 }
-function isThenable(value: unknown): value is PromiseLike<unknown> {
-  return typeof (value as PromiseLike<unknown> | null | undefined)?.then === 'function'
+/** Requests that go over one connection each, one behind the other. */
+function isInLine(operation: Operation | undefined): operation is 'publish' | 'commit' {
+  return operation === 'publish' || operation === 'commit'
 }
 function checkFunction(option: string, value: unknown): void {
   if (typeof value !== 'function') throw new MillraceError('INVALID_CONFIG', { option, value, expected: 'a function' })

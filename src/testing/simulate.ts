@@ -1,5 +1,5 @@
 import { type Broker, type Key, type MaybePromise, MillraceError } from '../index.js'
-import { type History, table } from './history.js'
+import { errorText, type History, table } from './history.js'
 import { everything, type Outcome, type Plan, runSchedule } from './schedule.js'
 import { shorten } from './shorten.js'
 import type { TestBroker, TestBrokerOptions } from './test-broker.js'
@@ -47,7 +47,7 @@ export class SimulationError extends Error {
   override readonly name: string = 'SimulationError'
   readonly seed: number
   /** The shortest schedule found that still fails. */
-  readonly history: History
+  declare readonly history: History
 
   constructor(seed: number, found: Outcome, shortest: Outcome, repeats: boolean) {
     const { where, error } = shortest.failure!
@@ -64,7 +64,8 @@ export class SimulationError extends Error {
     ]
     super(lines.join('\n'), { cause: error })
     this.seed = seed
-    this.history = history
+    // Its message tells it: no reporter need print the list as well.
+    Object.defineProperty(this, 'history', { value: history })
   }
 }
 const unsteady =
@@ -118,8 +119,11 @@ function amounts({ met }: Outcome): string {
 function amount(n: number, one: string, many: string): string {
   return `${n} ${n === 1 ? one : many}`
 }
+/** With its causes: what a handler threw says more than that it has failed. */
 function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message || error.name : String(error)
+  if (!(error instanceof Error)) return errorText(error)
+  const { message, name, cause } = error
+  return cause === undefined ? message || name : `${message || name}\ncaused by ${errorText(cause)}`
 }
 function checkNoClock(options: object): void {
   const { clock } = options as TestBrokerOptions<object>

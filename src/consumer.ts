@@ -79,7 +79,8 @@ export class EngineConsumer<R extends AnyRecord> extends Closing implements Cons
       this.#loop = loop
       const step = this.#handOut(this.#takeStep, done)
       // A rejection ends a for await without a call of return().
-      if (this.#member.activity !== undefined) step.catch(() => this.leave(loop))
+      if (this.#member.activity !== undefined || this.#member.engine.interceptor.poll !== undefined)
+        step.catch(() => this.leave(loop))
       return step
     } catch (error) {
       this.leave(loop)

@@ -94,10 +94,9 @@ export class FaultBook implements Faults {
   }
 
   fail(operation: Operation, options: FaultOptions & { error?: ErrorCode | Error | undefined } = {}): Fault {
-    const { error } = options
+    const error = options?.error
     checkError(error)
-    const made = (point: Point): Effect => ({ error: errorOf(error, point) })
-    return this.#plan('fail', operation, options, made)
+    return this.#plan('fail', operation, options, point => ({ error: errorOf(error, point) }))
   }
 
   loseAnswer(operation: 'publish' | 'commit', options: FaultOptions = {}): Fault {
@@ -201,11 +200,7 @@ export class FaultBook implements Faults {
     const fits = fitting(operation, options)
     const { times = 1 } = options
     if (times !== Number.POSITIVE_INFINITY && (!Number.isSafeInteger(times) || times < 1))
-      throw new MillraceError('INVALID_CONFIG', {
-        option: 'times',
-        value: times,
-        expected: 'a whole number of at least 1, or Infinity',
-      })
+      refuse('times', times, 'a whole number of at least 1, or Infinity')
     const fault: Planned = {
       met: [],
       left: times,
@@ -238,15 +233,10 @@ function refusePublish(operation: Operation, what: string): void {
 }
 
 function fitting(operation: Operation, options: Omit<FaultOptions, 'times'>): (touched: Touched) => boolean {
-  if (!operations.includes(operation))
-    throw new MillraceError('INVALID_CONFIG', {
-      option: 'operation',
-      value: operation,
-      expected: `one of ${operations.join(', ')}`,
-    })
+  if (!operations.includes(operation)) refuse('operation', operation, `one of ${operations.join(', ')}`)
+  checkPlace(operation, options)
   const { topic, partition, group, memberId, process, when } = options
-  if (when !== undefined && typeof when !== 'function')
-    throw new MillraceError('INVALID_CONFIG', { option: 'when', value: when, expected: 'a function' })
+  if (when !== undefined && typeof when !== 'function') refuse('when', when, 'a function')
   return ({ point, topics, partitions }) =>
     point.operation === operation &&
     (topic === undefined || topics.includes(topic)) &&
@@ -255,6 +245,25 @@ function fitting(operation: Operation, options: Omit<FaultOptions, 'times'>): (t
     (memberId === undefined || point.memberId === memberId) &&
     (process === undefined || point.process === process) &&
     (when === undefined || asked(when, point))
+}
+/** Where it is to happen; a place that no such operation has would never be met. */
+function checkPlace(operation: Operation, options: Omit<FaultOptions, 'times'>): void {
+  if (typeof options !== 'object' || options === null) refuse('options', options, 'an object')
+  const { partition } = options
+  for (const name of ['topic', 'group', 'memberId', 'process'] as const) {
+    const value: unknown = options[name]
+    if (value !== undefined && typeof value !== 'string') refuse(name, value, 'a text')
+  }
+  if (partition !== undefined && (!Number.isSafeInteger(partition) || partition < 0))
+    refuse('partition', partition, 'a whole number of at least 0')
+  if (operation === 'poll' && partition !== undefined)
+    refuse('partition', partition, 'none: what a poll will give is not known before')
+  for (const name of ['group', 'memberId'] as const)
+    if (operation === 'publish' && options[name] !== undefined)
+      refuse(name, options[name], 'none: a publish is of no group')
+}
+function refuse(option: string, value: unknown, expected: string): never {
+  throw new MillraceError('INVALID_CONFIG', { option, value, expected })
 }
 function asked(when: (point: Point) => boolean, point: Point): boolean {
   try {
@@ -273,8 +282,7 @@ function describe({ when, times: _, ...where }: FaultOptions & { error?: unknown
   const parts = Object.entries(where)
     .filter(([name, value]) => value !== undefined && name !== 'error' && name !== 'ms')
     .map(([name, value]) => `${name} ${String(value)}`)
-  if (when !== undefined) parts.push('when it fits')
-  return parts.length === 0 ? '' : ` of ${parts.join(', ')}`
+  return `${parts.length === 0 ? '' : ` of ${parts.join(', ')}`}${when === undefined ? '' : ' where when() holds'}`
 }
 
 function checkError(error: unknown): void {
@@ -282,11 +290,7 @@ function checkError(error: unknown): void {
   try {
     errorOf(error as ErrorCode, { operation: 'publish' })
   } catch {
-    throw new MillraceError('INVALID_CONFIG', {
-      option: 'error',
-      value: error,
-      expected: 'an Error or one of its codes',
-    })
+    refuse('error', error, 'an Error or one of its codes')
   }
 }
 function errorOf(error: ErrorCode | Error | undefined, point: Point): unknown {
@@ -324,6 +328,6 @@ function detailsOf({
     },
     ...{ memberId, instanceId: memberId, generation: 0, current: 0, members: 1, attempts: 1, partitions: 1, bytes: 0 },
     ...{ address: undefined, needed: 'nothing', mechanism: 'none', store: 'unknown' },
-    ...{ option: operation, value: undefined, expected: 'no fault' },
+    ...{ option: `the ${operation}`, value: 'a fault', expected: 'what the broker takes' },
   }
 }

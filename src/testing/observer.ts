@@ -24,6 +24,11 @@ interface Work {
   readonly what: string
 }
 
+/** Of a member, from its joining on. */
+export interface Life {
+  dead: boolean
+}
+
 /**
  * Lets the operations of processes go on one at a time: simulate()'s scheduler. Undefined for what is none of its business.
  */
@@ -49,6 +54,8 @@ export class Observer {
   readonly #processes = new Map<string, string | undefined>()
   /** Members, by group and member id: in it, as history has it, or expelled, and about to come (back). */
   readonly #members = new Map<string, 'in' | 'away'>()
+  /** What has been joined and not left, by group and member id; another of that id may come after one that has died. */
+  readonly #lives = new Map<string, Life>()
   readonly #atWork = new Set<Work>()
   /** Who was last assigned a partition, by group and partition. */
   readonly #assigned = new Map<string, string | undefined>()
@@ -116,7 +123,22 @@ export class Observer {
     if (reason === 'expelled') this.#members.set(id, 'away')
     else this.#members.delete(id)
     this.#record({ type: 'left', group, memberId, reason, process: this.#processes.get(id) })
-    if (reason !== 'crashed') return
+    if (reason === 'crashed') this.died(group, memberId, this.lifeOf(group, memberId))
+    if (reason !== 'expelled') this.#lives.delete(id)
+  }
+  lifeOf(group: string, memberId: string): Life {
+    const id = `${group}/${memberId}`
+    let life = this.#lives.get(id)
+    if (life === undefined) {
+      life = { dead: false }
+      this.#lives.set(id, life)
+    }
+    return life
+  }
+  /** Its group is told only of the death of who has not been expelled before. */
+  died(group: string, memberId: string, life: Life): void {
+    life.dead = true
+    if (this.#lives.get(`${group}/${memberId}`) !== life) return
     this.#faults.crashed(group, memberId)
     for (const work of this.#atWork) if (work.group === group && work.memberId === memberId) this.#atWork.delete(work)
   }
@@ -204,10 +226,16 @@ export class Observer {
         const point = this.#point('commit', group, memberId, places)
         return this.#answered(point, around(point, places, proceed))
       },
-      assign: ({ group, memberId, partitions }, proceed) =>
-        around(this.#point('assign', group, memberId, partitions), partitions, proceed),
-      revoke: ({ group, memberId, partitions }, proceed) =>
-        around(this.#point('revoke', group, memberId, partitions), partitions, proceed),
+      assign: (operation, proceed) => {
+        const { group, memberId, partitions } = operation
+        const point = this.#point('assign', group, memberId, partitions)
+        return around(point, partitions, this.#ofTheLiving(operation, proceed))
+      },
+      revoke: (operation, proceed) => {
+        const { group, memberId, partitions } = operation
+        const point = this.#point('revoke', group, memberId, partitions)
+        return around(point, partitions, this.#ofTheLiving(operation, proceed))
+      },
     }
   }
 
@@ -333,6 +361,11 @@ export class Observer {
     const turn = this.turns?.before(where.point)
     if (turn !== undefined) return turn.then(effect => this.#withEffect(effect ?? this.#faults.meet(where), proceed))
     return this.#withEffect(this.#faults.meet(where), proceed)
+  }
+  /** A callback that its consumer has not lived to see is not called. */
+  #ofTheLiving({ group, memberId }: PartitionsOperation, proceed: () => unknown): () => unknown {
+    const life = this.lifeOf(group, memberId!)
+    return () => (life.dead ? undefined : proceed())
   }
   /** Between what an operation has done and what its caller does then, a process may die. */
   #answered(point: Point, result: any): any {

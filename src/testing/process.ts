@@ -136,7 +136,8 @@ export class BrokerProcess<Topics extends object, K extends Key> implements Test
   }
 
   crash(): void {
-    if (this.#state === 'crashed') throw new MillraceError('CLOSED', { what: `Process ${this.name}` })
+    if (this.#state === 'crashed' || this.#state === 'closed')
+      throw new MillraceError('CLOSED', { what: `Process ${this.name}` })
     this.#state = 'crashed'
     // All at one instant: nobody of them takes over from another.
     this.#observer.kill(this.name, () => {

@@ -121,6 +121,7 @@ class Schedule<Topics extends object, K extends Key> {
   readonly #eventually: (() => MaybePromise<void>)[] = []
   readonly #waiting: Waiting[] = []
   readonly #late = new WeakMap<Point, Promise<void>>()
+  #begun = false
   #failure: Failure | undefined
   #steps = 0
   #lastActAt = 0
@@ -157,24 +158,31 @@ class Schedule<Topics extends object, K extends Key> {
       broker: this.#broker,
       random: () => this.#draw('random', randoms++),
       service: (name, start, { copies = 1 } = {}) => {
+        this.#checkNew()
         checkFunction('start', start)
         checkCount('copies', copies)
         for (let i = 1; i <= copies; i++) this.#serve(copies === 1 ? name : `${name}-${i}`, start)
       },
       step: (act, { times = 1 } = {}) => {
+        this.#checkNew()
         checkFunction('act', act)
         checkCount('times', times)
         for (let i = 0; i < times; i++) this.#acts.push(() => act(i))
       },
       always: check => {
+        this.#checkNew()
         checkFunction('check', check)
         this.#always.push(check)
       },
       eventually: check => {
+        this.#checkNew()
         checkFunction('check', check)
         this.#eventually.push(check)
       },
     }
+  }
+  #checkNew(): void {
+    if (this.#begun) throw new MillraceError('CLOSED', { what: 'The scenario, which its schedule has taken over,' })
   }
   #serve(name: string, start: Copy<Topics, K>['start']): void {
     const known = this.#copies.some(copy => copy.name === name)
@@ -196,6 +204,7 @@ class Schedule<Topics extends object, K extends Key> {
         expected: `one with at least ${missing}`,
       })
     }
+    this.#begun = true
     await nextTurn()
     while (this.#failure === undefined && (await this.#step())) this.#check()
     this.#over = true

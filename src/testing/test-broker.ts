@@ -176,6 +176,18 @@ export class ObservedBroker<Topics extends object, K extends Key> implements Tes
   #observe(id: string, group: MemoryConsumerGroup<any>, topics: readonly string[]): void {
     this.#groups.set(id, group)
     this.observer.reads(id, topics)
+    const { join } = group
+    group.join = options => {
+      const consumer = join.call(group, options)
+      const { memberId } = consumer
+      const life = this.observer.lifeOf(id, memberId)
+      const { crash } = consumer
+      consumer.crash = () => {
+        crash.call(consumer)
+        this.observer.died(id, memberId, life)
+      }
+      return consumer
+    }
     group.on('join', ({ memberId }) => this.observer.joined(id, memberId))
     group.on('leave', ({ memberId, reason }) => this.observer.left(id, memberId, reason))
     // Those of members are heard of where they are made, before what follows from them.

@@ -178,10 +178,12 @@ class ProcessTopic<V, K extends Key> implements Topic<V, K> {
     return this.#process.during('closed', () => this.#topic.partitionCount()) as number
   }
   publish(record: ProducerRecord<V, K>): MaybePromise<RecordMetadata> {
-    return this.#process.sent(this.name, () => this.#topic.publish(record) as RecordMetadata)
+    const own = ownCopy(record)
+    return this.#process.sent(this.name, () => this.#topic.publish(own) as RecordMetadata)
   }
   publishAll(records: Iterable<ProducerRecord<V, K>>): MaybePromise<void> {
-    return this.#process.sent(this.name, () => this.#topic.publishAll(records) as undefined)
+    const own = ownCopy(records)
+    return this.#process.sent(this.name, () => this.#topic.publishAll(own) as undefined)
   }
   read(options?: Parameters<Topic<V, K>['read']>[0]): ReturnType<Topic<V, K>['read']> {
     const records = this.#process.during('closed', () => this.#topic.read(options))
@@ -192,6 +194,12 @@ class ProcessTopic<V, K extends Key> implements Topic<V, K> {
         ),
     }
   }
+}
+
+/** What is published later is what it was at the call. */
+function ownCopy<T>(given: T): T {
+  if (Array.isArray(given)) return given.map(ownCopy) as T
+  return given !== null && typeof given === 'object' && !(Symbol.iterator in given) ? { ...given } : given
 }
 
 const done: IteratorReturnResult<undefined> = { value: undefined, done: true }

@@ -125,7 +125,8 @@ class Schedule<Topics extends object, K extends Key> {
   #failure: Failure | undefined
   #steps = 0
   #lastActAt = 0
-  #draws = 0
+  /** How many each process has done of each kind. */
+  readonly #operations = new Map<string, number>()
   readonly #met: Amounts = noneOf()
   readonly #offered: Amounts = noneOf()
   /** Who had the last turn. */
@@ -433,10 +434,15 @@ class Schedule<Topics extends object, K extends Key> {
   }
 
   #effectOn(point: Point): Effect | undefined {
+    const { faultRate } = this.#options
+    if (faultRate === 0) return undefined
     const { operation, process } = point
-    if (this.#calm || !this.#chance('fault', this.#options.faultRate, this.#draws++) || !this.#offer('faults'))
-      return undefined
-    const kind = Math.floor(this.#draw('kind', this.#draws++) * 3)
+    // By whose it is, and which of theirs: what is left out elsewhere changes nothing.
+    const who = `${operation} of ${process}`
+    const n = this.#operations.get(who) ?? 0
+    this.#operations.set(who, n + 1)
+    if (this.#calm || !this.#chance(who, faultRate, n) || !this.#offer('faults')) return undefined
+    const kind = Math.floor(this.#draw(`kind ${who}`, n) * 3)
     const say = (fault: string): void => this.#broker.record({ type: 'fault', fault: `${fault} ${operation}`, process })
     if (kind === 0) {
       say('fail')
@@ -449,7 +455,7 @@ class Schedule<Topics extends object, K extends Key> {
       const details = { what: `The ${operation}`, timeoutMs: 30_000 }
       return { lost: new MillraceError('REQUEST_TIMED_OUT', details, { retriable: true }) }
     }
-    const ms = 1 + Math.floor(this.#draw('delay', this.#draws++) * longestDelayMs)
+    const ms = 1 + Math.floor(this.#draw(`delay ${who}`, n) * longestDelayMs)
     const wait = new Promise<void>(resolve => this.#clocks.get(process!)!.setTimeout(resolve, ms))
     if (!isInLine(operation)) {
       say(`delay by ${ms} ms`)

@@ -1,0 +1,361 @@
+// The extension point of a broker: what goes around its operations, in which order, and what becomes of what it throws.
+import { Broker, type Interceptor, type MemoryBroker, type RecordMetadata } from 'millrace'
+import { ManualClock } from 'millrace/testing'
+import { describe, expect, test } from 'vitest'
+
+interface Topics {
+  jobs: string
+  dead: string
+}
+
+const open = (...interceptors: Interceptor[]): MemoryBroker<Topics> & { clock: ManualClock } =>
+  new Broker<Topics>({
+    clock: new ManualClock(),
+    topics: { jobs: { partitions: 2 }, dead: {} },
+    interceptors,
+  }) as never
+const group = (broker: MemoryBroker<Topics>) => broker.group('g', { topics: 'jobs', commitMode: 'manualCommit' })
+const thrown = async (call: () => unknown): Promise<unknown> => {
+  try {
+    return await call()
+  } catch (error) {
+    return error
+  }
+}
+
+/** Tells of each operation as it begins and ends. */
+function telling(name: string, told: string[]): Interceptor {
+  const around =
+    (operation: string) =>
+    (_: unknown, proceed: (argument?: any) => any): any => {
+      told.push(`${name}: ${operation}`)
+      const result = proceed(operation === 'publish' ? (_ as { record: unknown }).record : undefined)
+      told.push(`${name}: ${operation} done`)
+      return result
+    }
+  const names = ['publish', 'poll', 'handle', 'commit', 'assign', 'revoke', 'lose']
+  return Object.fromEntries(names.map(operation => [operation, around(operation)]))
+}
+
+describe('the order', () => {
+  test('is that of the list: the first is the outermost', async () => {
+    const told: string[] = []
+    const broker = open(telling('outer', told), telling('inner', told))
+    broker.topic('jobs').publish({ value: 'wash' })
+    expect(told).toEqual(['outer: publish', 'inner: publish', 'inner: publish done', 'outer: publish done'])
+  })
+
+  test('of a life: assigned, polled, committed, revoked', async () => {
+    const told: string[] = []
+    const broker = open(telling('it', told))
+    const consumer = group(broker).join()
+    broker.topic('jobs').publish({ partition: 0, value: 'wash' })
+    await consumer.commit(await consumer.poll())
+    await consumer.close()
+    expect(told.filter(text => !text.endsWith('done'))).toEqual([
+      'it: assign',
+      'it: publish',
+      'it: poll',
+      'it: commit',
+      'it: revoke',
+    ])
+  })
+
+  test('one without an operation is no part of its chain', () => {
+    const told: string[] = []
+    const broker = open({}, telling('it', told), { handle: (_, proceed) => proceed() })
+    broker.topic('jobs').publish({ value: 'wash' })
+    expect(told).toEqual(['it: publish', 'it: publish done'])
+  })
+
+  test('each is called as a method of its own', () => {
+    class Counting implements Interceptor {
+      count = 0
+      publish(...[{ record }, proceed]: Parameters<NonNullable<Interceptor['publish']>>): RecordMetadata {
+        this.count++
+        return proceed(record)
+      }
+    }
+    const counting = new Counting()
+    open(counting)
+      .topic('jobs')
+      .publishAll([{ value: 'a' }, { value: 'b' }])
+    expect(counting.count).toBe(2)
+  })
+})
+
+describe('publish', () => {
+  test('may write another record; what is further in sees that one', () => {
+    const seen: unknown[] = []
+    const broker = open(
+      { publish: ({ record }, proceed) => proceed({ ...record, headers: { tenant: 'a' } }) },
+      {
+        publish: ({ topic, record }, proceed) => {
+          seen.push(topic, record)
+          return proceed(record)
+        },
+      },
+    )
+    const metadata = broker.topic('jobs').publish({ key: 'k', value: 'wash' })
+    expect(seen).toEqual(['jobs', { key: 'k', value: 'wash', headers: { tenant: 'a' } }])
+    const { partition, offset } = metadata
+    expect(broker.topic('jobs').partitions[partition]!.read(offset)[0]!.headers).toEqual([['tenant', 'a']])
+  })
+
+  test('stays synchronous, and gives what it was given', () => {
+    const broker = open({ publish: ({ record }, proceed) => proceed(record) })
+    expect(broker.topic('jobs').publish({ partition: 1, value: 'wash' })).toEqual({
+      topic: 'jobs',
+      partition: 1,
+      offset: 0,
+      timestamp: 0,
+    })
+  })
+
+  test('may refuse: the publisher gets what it throws, and nothing is written', () => {
+    const refusal = new Error('too late')
+    const broker = open({
+      publish() {
+        throw refusal
+      },
+    })
+    expect(() => broker.topic('jobs').publish({ value: 'wash' })).toThrow(refusal)
+    expect(broker.topic('jobs').partitions.map(({ endOffset }) => endOffset)).toEqual([0, 0])
+  })
+
+  test('goes around a dead letter as well', async () => {
+    const topics: string[] = []
+    const broker = open({
+      publish: ({ topic, record }, proceed) => {
+        topics.push(topic)
+        return proceed(record)
+      },
+    })
+    void group(broker)
+      .join()
+      .run(
+        () => {
+          throw new Error('no')
+        },
+        { deadLetter: broker.topic('dead') },
+      )
+    broker.topic('jobs').publish({ value: 'wash' })
+    await broker.settled()
+    expect(topics).toEqual(['jobs', 'dead'])
+  })
+
+  test('what is no record is refused further in, by the same error', () => {
+    const plain = new Broker<Topics>({ topics: { jobs: {}, dead: {} } })
+    const broker = open({ publish: ({ record }, proceed) => proceed(record) })
+    for (const record of [undefined, {}, 7, { value: undefined }])
+      expect(() => broker.topic('jobs').publish(record as never)).toThrow(
+        (() => {
+          try {
+            plain.topic('jobs').publish(record as never)
+          } catch (error) {
+            return (error as Error).message
+          }
+          throw new Error('it was taken')
+        })(),
+      )
+  })
+})
+
+describe('poll', () => {
+  test('goes around each, its waiting included, and sees what is handed out', async () => {
+    const seen: unknown[] = []
+    const broker = open({
+      async poll({ group, memberId }, proceed) {
+        const records = await proceed()
+        seen.push(group, memberId, records.length)
+        return records
+      },
+    })
+    const consumer = group(broker).join()
+    const polled = consumer.poll()
+    await broker.clock.advance(10)
+    expect(seen).toEqual([])
+    broker.topic('jobs').publish({ value: 'wash' })
+    expect(await polled).toHaveLength(1)
+    broker.topic('jobs').publish({ value: 'dry' })
+    for await (const _ of consumer) break
+    expect(seen).toEqual(['g', 'g-0001', 1, 'g', 'g-0001', 1])
+  })
+
+  test('what it throws, the poll rejects with; nothing is consumed', async () => {
+    let fails = true
+    const broker = open({
+      poll(_, proceed) {
+        if (fails) throw new Error('not now')
+        return proceed()
+      },
+    })
+    const consumer = group(broker).join()
+    broker.topic('jobs').publish({ value: 'wash' })
+    expect(await thrown(() => consumer.poll())).toEqual(new Error('not now'))
+    fails = false
+    expect(await consumer.poll()).toHaveLength(1)
+  })
+})
+
+describe('handle', () => {
+  test('goes around each attempt', async () => {
+    const seen: unknown[] = []
+    const broker = open({
+      async handle({ group, memberId, record, attempt }, proceed) {
+        try {
+          return await proceed()
+        } catch (error) {
+          seen.push([group, memberId, record.value, attempt, (error as Error).message])
+          throw error
+        }
+      },
+    })
+    void group(broker)
+      .join()
+      .run(
+        (_, { attempt }) => {
+          if (attempt < 3) throw new Error(`no ${attempt}`)
+        },
+        { retry: { attempts: 3 } },
+      )
+    broker.topic('jobs').publish({ value: 'wash' })
+    await broker.clock.advance(10_000)
+    expect(seen).toEqual([
+      ['g', 'g-0001', 'wash', 1, 'no 1'],
+      ['g', 'g-0001', 'wash', 2, 'no 2'],
+    ])
+  })
+
+  test('what it throws, the handler has failed with', async () => {
+    const broker = open({
+      handle() {
+        throw new Error('not allowed')
+      },
+    })
+    const calls: string[] = []
+    const running = group(broker)
+      .join()
+      .run(({ value }) => void calls.push(value))
+    broker.topic('jobs').publish({ value: 'wash' })
+    expect(await thrown(() => running)).toMatchObject({ code: 'HANDLER_FAILED', cause: new Error('not allowed') })
+    expect(calls).toEqual([])
+  })
+})
+
+describe('commit', () => {
+  test('goes around each, with what is committed', async () => {
+    const seen: unknown[] = []
+    const broker = open({
+      commit({ group, memberId, offsets }, proceed) {
+        seen.push([group, memberId, offsets])
+        return proceed()
+      },
+    })
+    const consumer = group(broker).join()
+    broker.topic('jobs').publish({ partition: 1, value: 'wash' })
+    await consumer.commit(await consumer.poll())
+    expect(seen).toEqual([['g', 'g-0001', [{ topic: 'jobs', partition: 1, nextOffset: 1 }]]])
+  })
+
+  test('also around an auto-commit, whose failure nobody is told', async () => {
+    let commits = 0
+    const broker = open({
+      commit() {
+        commits++
+        throw new Error('no')
+      },
+    })
+    const auto = broker.group('auto', { topics: 'jobs' })
+    const consumer = auto.join()
+    broker.topic('jobs').publish({ value: 'wash' })
+    await consumer.poll()
+    await consumer.close()
+    expect(commits).toBe(1)
+    expect([0, 1].map(partition => auto.committed('jobs', partition))).toEqual([undefined, undefined])
+  })
+
+  test('what it throws, commit() rejects with, and nothing is committed', async () => {
+    const broker = open({
+      commit() {
+        throw new Error('no')
+      },
+    })
+    const consumer = group(broker).join()
+    broker.topic('jobs').publish({ partition: 0, value: 'wash' })
+    const records = await consumer.poll()
+    expect(await thrown(() => consumer.commit(records))).toEqual(new Error('no'))
+    expect(group(broker).committed('jobs', 0)).toBeUndefined()
+  })
+
+  test('may be late: the commit is over when it is', async () => {
+    const broker = open({
+      async commit(_, proceed) {
+        await new Promise<void>(resolve => broker.clock.setTimeout(resolve, 50))
+        return proceed()
+      },
+    })
+    const consumer = group(broker).join()
+    broker.topic('jobs').publish({ partition: 0, value: 'wash' })
+    const records = await consumer.poll()
+    const committed = consumer.commit(records)
+    await broker.clock.advance(49)
+    expect(group(broker).committed('jobs', 0)).toBeUndefined()
+    await broker.clock.advance(1)
+    await committed
+    expect(group(broker).committed('jobs', 0)).toBe(1)
+  })
+})
+
+describe('assign, revoke and lose', () => {
+  test('go around the callbacks, or stand for them where there are none', async () => {
+    for (const withCallbacks of [true, false]) {
+      const told: string[] = []
+      const seen = (name: string) => () => void told.push(name)
+      const broker = open(telling('it', told))
+      const consumer = group(broker).join(
+        withCallbacks
+          ? { onAssigned: seen('onAssigned'), onRevoked: seen('onRevoked'), onLost: seen('onLost') }
+          : undefined,
+      )
+      await consumer.ready()
+      consumer.expel()
+      await consumer.poll({ timeoutMs: 0 })
+      await consumer.close()
+      const order = told.filter(text => !/poll|done/.test(text))
+      const expected = ['assign', 'lose', 'assign', 'revoke'].flatMap((operation, at) => [
+        `it: ${operation}`,
+        ...(withCallbacks ? [['onAssigned', 'onLost', 'onAssigned', 'onRevoked'][at]!] : []),
+      ])
+      expect(order).toEqual(expected)
+    }
+  })
+
+  test('what one throws, its callback has thrown: nothing is vetoed, the next poll tells', async () => {
+    const broker = open({
+      assign() {
+        throw new Error('no')
+      },
+    })
+    const consumer = group(broker).join()
+    expect(consumer.assignment).toHaveLength(2)
+    expect(await thrown(() => consumer.poll({ timeoutMs: 0 }))).toEqual(new Error('no'))
+    expect(await consumer.poll({ timeoutMs: 0 })).toEqual([])
+  })
+})
+
+describe('refused, before there is a broker', () => {
+  test.each([
+    ['no list', {}],
+    ['a text', 'tracing'],
+    ['a list of something else', [7]],
+    ['a list with a hole', [undefined]],
+    ['a list with null', [null]],
+    ['an operation that is no function', [{ publish: 'yes' }]],
+    ['the factory instead of what it makes', [{ handle: null }]],
+  ])('%s', (_, interceptors) => {
+    expect(() => new Broker({ interceptors: interceptors as never })).toThrow(
+      expect.objectContaining({ code: 'INVALID_CONFIG' }),
+    )
+  })
+})

@@ -273,6 +273,7 @@ export class Member<R extends AnyRecord> implements MemberPort<R>, Committer<R> 
     const terms = this.#assigning(sources.map(source => this.#termOf(source)!))
     this.#listeners.pass('assign', terms, () => {
       this.#assigned(terms)
+      this.#tellReady()
       this.wake()
     })
   }

@@ -331,6 +331,26 @@ describe('assign, revoke and lose', () => {
     }
   })
 
+  test('may be late: where there is no callback, too, ready() waits, and is then kept', async () => {
+    for (const onAssigned of [undefined, () => {}]) {
+      const broker = open({
+        async assign(_, proceed) {
+          await new Promise<void>(resolve => broker.clock.setTimeout(resolve, 50))
+          return proceed()
+        },
+      })
+      let readyAt: number | undefined
+      void group(broker)
+        .join({ onAssigned })
+        .ready()
+        .then(() => {
+          readyAt = broker.clock.now()
+        })
+      await broker.clock.advance(100)
+      expect(readyAt).toBe(50)
+    }
+  })
+
   test('what one throws, its callback has thrown: nothing is vetoed, the next poll tells', async () => {
     const broker = open({
       assign() {

@@ -5,7 +5,10 @@ import { roundRobinAssignor } from '../../src/core/assignors/round-robin.js'
 import { stickyAssignor } from '../../src/core/assignors/sticky.js'
 import type { TopicPartition } from '../../src/core/record.js'
 import { assignorContract } from '../../src/testing/assignor-contract.js'
+import { forbidHostTimers } from '../testing/support-host-timers.js'
 import { collect, failures } from './collect.js'
+
+forbidHostTimers()
 
 for (const assignor of [rangeAssignor, roundRobinAssignor, stickyAssignor])
   assignorContract({ describe, test }, assignor)

@@ -6,7 +6,10 @@ import { crash } from '../../src/testing/crash.js'
 import { ManualClock } from '../../src/testing/manual-clock.js'
 import { altered, type Changes } from '../engines/altered.js'
 import { memoryEngine } from '../engines/memory.js'
+import { forbidHostTimers } from '../testing/support-host-timers.js'
 import { collect } from './collect.js'
+
+forbidHostTimers()
 
 /** A memory broker on a manual clock, changed in one way; impatient, for most of what is broken never comes. */
 function engineOf(name: string, changes: Changes): ContractEngine {

@@ -2,7 +2,10 @@ import { describe, expect, test } from 'vitest'
 import { murmur2 } from '../../src/core/murmur2.js'
 import { keyedPartitioner, type Partitioner, roundRobinPartitioner } from '../../src/core/partitioner.js'
 import { partitionerContract } from '../../src/testing/partitioner-contract.js'
+import { forbidHostTimers } from '../testing/support-host-timers.js'
 import { failures } from './collect.js'
+
+forbidHostTimers()
 
 describe('keyedPartitioner', () => partitionerContract({ describe, test }, () => keyedPartitioner({ seed: 1 })))
 describe('keyedPartitioner without a seed', () => partitionerContract({ describe, test }, keyedPartitioner))

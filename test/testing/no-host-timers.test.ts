@@ -28,3 +28,7 @@ describe('programs as users write them', async () => {
   await import('../programs/15-test-a-service.js')
   await import('../programs/16-faults.js')
 })
+
+describe('the order service', async () => {
+  await import('../../examples/order-service/order-service.test.js')
+})

@@ -1,5 +1,5 @@
 import type { Assignment, Assignor, GroupMember, TopicPartition } from '../index.js'
-import { type ContractOptions, check, defineContract, forEachSeed, type Random, type Runner } from './runner.js'
+import { type ContractOptions, check, defineContract, forEachSeed, type Random, type Runner, refuse } from './runner.js'
 
 /**
  * Defines, with the runner's own functions, the tests that every assignor must pass: Kafka's and one's own.
@@ -7,6 +7,8 @@ import { type ContractOptions, check, defineContract, forEachSeed, type Random, 
  * `exceptions` takes the titles of claims that do not hold, each with the reason; such a test must fail.
  */
 export function assignorContract(runner: Runner, assignor: Assignor, options?: ContractOptions): void {
+  if (typeof (assignor as Partial<Assignor> | null | undefined)?.assign !== 'function')
+    refuse('assignor', assignor, 'an assignor')
   const everyCase = (claim: (input: Input, assignment: Assignment) => void, make = anyInput): (() => void) => {
     return () =>
       forEachSeed(random => {

@@ -9,7 +9,7 @@ import { positions } from './contract/positions.js'
 import { publishing } from './contract/publishing.js'
 import { tails } from './contract/tails.js'
 import { tryOn } from './contract/world.js'
-import { defineContract, type Runner } from './runner.js'
+import { defineContract, type Runner, refuse } from './runner.js'
 
 /**
  * Defines, with the runner's own functions (vitest, jest, node:test), the tests that every engine of the portable API
@@ -19,6 +19,7 @@ import { defineContract, type Runner } from './runner.js'
  * Tests about killed processes pass without a try where `open()` gives no `crash`.
  */
 export function brokerContract(runner: Runner, engine: ContractEngine): void {
+  checkEngine(engine)
   const promises = {
     ...publishing,
     ...tails,
@@ -34,4 +35,13 @@ export function brokerContract(runner: Runner, engine: ContractEngine): void {
     Object.entries(promises).map(([title, promised]) => [title, () => tryOn(engine, promised)]),
   )
   defineContract(runner, `broker ${engine.name}`, claims, { exceptions: engine.exceptions })
+}
+
+function checkEngine(engine: Partial<ContractEngine> | null | undefined): void {
+  if (typeof engine !== 'object' || engine === null) refuse('engine', engine, 'an engine to try')
+  const { name, open, patienceMs } = engine
+  if (typeof name !== 'string' || name === '') refuse('engine.name', name, 'a text that is not empty')
+  if (typeof open !== 'function') refuse('engine.open', open, 'a function that gives a broker')
+  if (patienceMs !== undefined && (!Number.isSafeInteger(patienceMs) || patienceMs < 1))
+    refuse('engine.patienceMs', patienceMs, 'a whole number of milliseconds of at least 1')
 }

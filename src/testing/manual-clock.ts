@@ -6,11 +6,21 @@ interface Timer {
   readonly fn: () => void
 }
 
+/** Why it has not settled, or undefined if it has. In a box, so that it is not awaited. */
+interface Waited<T> {
+  readonly why: string | undefined
+  readonly outcome: Promise<T>
+}
+
 const dayMs = 86_400_000
 /** Turns of the event loop in which nothing moves before advanceUntil() says that nothing will. */
 const idleTurns = 64
 
-// Of the simulation, which looks around after each timer.
+// What the rest of this entry point may do with a clock, and nobody else.
+/** As advanceUntil(), but its caller says what to make of a wait in vain. */
+export let waitOn: <T>(clock: ManualClock, promise: PromiseLike<T>, limitMs: number) => Promise<Waited<T>>
+/** Somebody who can tell what happened, when advanceUntil() has waited in vain. */
+export let witness: (clock: ManualClock, tell: () => string) => void
 /** Whether there is a timer until then. */
 export let isDue: (clock: ManualClock, until: number) => boolean
 /** To the next timer, if there is one until then, and no further. */
@@ -23,6 +33,7 @@ export class ManualClock implements Clock {
   /** In the order of their making, which is that of the handles. */
   readonly #timers = new Map<number, Timer>()
   #made = 0
+  readonly #witnesses: (() => string)[] = []
 
   /** @default 0 */
   constructor(startMs: number = 0) {
@@ -39,9 +50,12 @@ export class ManualClock implements Clock {
     return this.#now
   }
 
+  /** As the host's: whole milliseconds of at least 0. */
   setTimeout(fn: () => void, ms: number): unknown {
+    if (typeof fn !== 'function')
+      throw new MillraceError('INVALID_CONFIG', { option: 'fn', value: fn, expected: 'a function' })
     const handle = ++this.#made
-    this.#timers.set(handle, { due: this.#now + Math.max(0, ms), fn })
+    this.#timers.set(handle, { due: this.#now + Math.max(0, Math.trunc(ms) || 0), fn })
     return handle
   }
 
@@ -87,6 +101,17 @@ export class ManualClock implements Clock {
    */
   async advanceUntil<T>(promise: PromiseLike<T>, options: { limitMs?: number | undefined } = {}): Promise<T> {
     const { limitMs = dayMs } = options
+    const { why, outcome } = await this.#until(promise, limitMs)
+    if (why === undefined) return outcome
+    const seen = this.#witnesses.map(tell => tell()).filter(text => text !== '')
+    const what =
+      seen.length === 0
+        ? `A promise awaited by advanceUntil() (${why})`
+        : [`advanceUntil() has waited in vain: ${why}.`, ...seen, 'Its promise'].join('\n')
+    throw new MillraceError('REQUEST_TIMED_OUT', { what, timeoutMs: limitMs })
+  }
+  /** Once it has settled, or why it will not. */
+  async #until<T>(promise: PromiseLike<T>, limitMs: number): Promise<Waited<T>> {
     checkTime('limitMs', limitMs)
     const limit = this.#now + limitMs
     let settled = false
@@ -96,21 +121,23 @@ export class ManualClock implements Clock {
     outcome.catch(() => {})
     for (let idle = 0; ; ) {
       await nextTurn()
-      if (settled) return outcome
+      if (settled) return { why: undefined, outcome }
       const handle = this.#first(limit)
       if (handle !== undefined) {
         this.#fire(handle)
         idle = 0
       } else if (++idle > idleTurns) break
     }
-    const waiting = this.timers === 0 ? 'no timer is left, and nothing moves' : `${this.timers} timers wait beyond it`
-    throw new MillraceError('REQUEST_TIMED_OUT', {
-      what: `A promise awaited by advanceUntil() (${waiting})`,
-      timeoutMs: limitMs,
-    })
+    return { why: this.#whyIdle(), outcome }
+  }
+  #whyIdle(): string {
+    if (this.timers === 0) return 'no timer is left, and nothing moves'
+    return this.timers === 1 ? '1 timer waits beyond it' : `${this.timers} timers wait beyond it`
   }
 
   static {
+    waitOn = (clock, promise, limitMs) => clock.#until(promise, limitMs)
+    witness = (clock, tell) => void clock.#witnesses.push(tell)
     isDue = (clock, until) => clock.#first(until) !== undefined
     advanceToNext = async (clock, until = Number.POSITIVE_INFINITY) => {
       const handle = clock.#first(until)

@@ -1,5 +1,5 @@
 import type { Key, Partitioner } from '../index.js'
-import { type ContractOptions, check, defineContract, forEachSeed, type Random, type Runner } from './runner.js'
+import { type ContractOptions, check, defineContract, forEachSeed, type Random, type Runner, refuse } from './runner.js'
 
 /**
  * Defines, with the runner's own functions, the tests that every partitioner must pass: Kafka's and one's own.
@@ -8,6 +8,7 @@ import { type ContractOptions, check, defineContract, forEachSeed, type Random, 
  * such a test must fail.
  */
 export function partitionerContract(runner: Runner, make: () => Partitioner, options?: ContractOptions): void {
+  if (typeof make !== 'function') refuse('make', make, 'a function that makes a partitioner')
   defineContract(
     runner,
     'partitioner',

@@ -1,7 +1,13 @@
+import { MillraceError } from '../index.js'
+
 /** vitest's, jest's or node:test's own functions. */
 export interface Runner {
   describe(name: string, body: () => void): unknown
   test(name: string, body: () => Promise<void>): unknown
+}
+
+export function refuse(option: string, value: unknown, expected: string): never {
+  throw new MillraceError('INVALID_CONFIG', { option, value, expected })
 }
 
 /** What a contract says, as a title, and how it is tried. */
@@ -18,11 +24,12 @@ export interface ContractOptions {
  * @throws Error for an exception to a claim that there is not: a misspelt title would excuse nothing.
  */
 export function defineContract(
-  { describe, test }: Runner,
+  runner: Runner,
   name: string,
   claims: Claims,
   { exceptions = {} }: ContractOptions = {},
 ): void {
+  const { describe, test } = checkRunner(runner)
   for (const title of Object.keys(exceptions))
     if (!Object.hasOwn(claims, title))
       throw new Error(`${name} makes no claim "${title}"; it claims:\n  ${Object.keys(claims).join('\n  ')}`)
@@ -34,6 +41,14 @@ export function defineContract(
       else test(`${title} (not so: ${reason})`, () => mustFail(title, reason, claim))
     }
   })
+}
+
+function checkRunner(runner: Runner): Runner {
+  for (const name of ['describe', 'test'] as const) {
+    const value: unknown = (runner as Partial<Runner> | null | undefined)?.[name]
+    if (typeof value !== 'function') refuse(`runner.${name}`, value, "the runner's function")
+  }
+  return runner
 }
 
 async function mustFail(title: string, reason: string, claim: () => void | Promise<void>): Promise<void> {

@@ -37,6 +37,8 @@ export interface Failure {
 export interface Outcome {
   readonly failure: Failure | undefined
   readonly history: History
+  /** Handlers that have not ended though nothing goes on any more. */
+  readonly atWork: readonly string[]
   readonly steps: number
   /** What there was, and what there could have been. */
   readonly met: Amounts
@@ -209,11 +211,12 @@ class Schedule<Topics extends object, K extends Key> {
     await nextTurn()
     while (this.#failure === undefined && (await this.#step())) this.#check()
     this.#over = true
+    const atWork = this.#failure === undefined ? this.#broker.observer.atWork : []
     if (this.#failure === undefined) await this.#finish()
     // Whatever ends with the schedule is no part of it.
     const history = EventHistory.from(this.#broker.history) as EventHistory
     for (const { process } of this.#copies) if (process !== undefined && !process.crashed) process.crash()
-    return { failure: this.#failure, history, steps: this.#steps, met: this.#met, offered: this.#offered }
+    return { failure: this.#failure, history, atWork, steps: this.#steps, met: this.#met, offered: this.#offered }
   }
 
   // ── one step ──

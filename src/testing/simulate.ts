@@ -59,7 +59,11 @@ export class SimulationError extends Error {
       `The schedule of seed ${seed} fails: ${where}: ${messageOf(error)}`,
       `See it again with simulate({ seed: ${seed}, schedules: 1, ... }) and the same options and scenario.`,
       ...(repeats ? [] : [unsteady]),
-      `Found with ${amounts(found)}; shortened to ${amounts(shortest)}, of which this is ${which}:`,
+      ...shortest.atWork.map(
+        handler =>
+          `At rest, a handler is still at work: ${handler}. It waits for what neither the broker nor its clock brings about.`,
+      ),
+      `Found with ${amounts(found)}; shortened to ${amounts(shortest)}, of which this is ${length === 0 ? 'all: nothing has happened' : `${which}:`}`,
       table(length > shownEvents ? history.slice(-shownEvents) : history),
     ]
     super(lines.join('\n'), { cause: error })
@@ -101,9 +105,14 @@ export async function simulate<Topics extends object = Record<string, unknown>, 
     if (outcome.failure === undefined) continue
     const again = await run(seed, everything)
     const shortest = await shorten(outcome, plan => run(seed, plan))
-    throw new SimulationError(seed, outcome, shortest, table(again.history) === table(outcome.history))
+    throw new SimulationError(seed, outcome, shortest, story(again) === story(outcome))
   }
   return { schedules, steps, crashes }
+}
+
+/** All of an outcome that a schedule taken once more must have in common with it. */
+function story({ failure, history }: Outcome): string {
+  return [failure?.where, messageOf(failure?.error), table(history)].join('\n')
 }
 
 function amounts({ met }: Outcome): string {

@@ -18,7 +18,7 @@ import {
 } from '../index.js'
 import { FaultBook, type Faults, threw } from './faults.js'
 import { EventHistory, errorText, type Happened, type History, table } from './history.js'
-import { checkTime, ManualClock } from './manual-clock.js'
+import { checkTime, ManualClock, waitOn, witness } from './manual-clock.js'
 import { Observer } from './observer.js'
 import { BrokerProcess, type TestProcess } from './process.js'
 
@@ -79,6 +79,8 @@ export class ObservedBroker<Topics extends object, K extends Key> implements Tes
   readonly #autoCreateTopics: boolean
   #topicsMade = 0
   readonly #groups = new Map<string, MemoryConsumerGroup<any>>()
+  /** Groups in which only what is committed is finished. */
+  readonly #manual = new Set<string>()
   #processes = 0
   /** Failures of groups that no listener of the test's was told. */
   readonly #untold: string[] = []
@@ -92,6 +94,7 @@ export class ObservedBroker<Topics extends object, K extends Key> implements Tes
     if (!Number.isSafeInteger(seed))
       throw new MillraceError('INVALID_CONFIG', { option: 'seed', value: seed, expected: 'a whole number' })
     this.clock = clock
+    witness(clock, () => this.#whatMatters())
     this.#seed = seed
     this.faults = new FaultBook(clock, (fault, point) => {
       this.record({ type: 'fault', fault: fault.toString(), process: point.process })
@@ -163,7 +166,12 @@ export class ObservedBroker<Topics extends object, K extends Key> implements Tes
   ): MemoryConsumerGroup<RecordOf<Topics, K, N>> {
     const group = this.#withTopics(() => this.#broker.group(id, options))
     if (this.#groups.get(id) !== group)
-      this.#observe(id, group, typeof options.topics === 'string' ? [options.topics] : options.topics)
+      this.#observe(
+        id,
+        group,
+        typeof options.topics === 'string' ? [options.topics] : options.topics,
+        options.commitMode === 'manualCommit',
+      )
     return group
   }
   settled(): Promise<void> {
@@ -173,9 +181,11 @@ export class ObservedBroker<Topics extends object, K extends Key> implements Tes
     return this.#broker.close(options)
   }
 
-  #observe(id: string, group: MemoryConsumerGroup<any>, topics: readonly string[]): void {
+  #observe(id: string, group: MemoryConsumerGroup<any>, topics: readonly string[], manual: boolean): void {
     this.#groups.set(id, group)
     this.observer.reads(id, topics)
+    if (manual) this.#manual.add(id)
+    else this.#manual.delete(id)
     const { join } = group
     group.join = options => {
       const consumer = join.call(group, options)
@@ -239,22 +249,18 @@ export class ObservedBroker<Topics extends object, K extends Key> implements Tes
       came.forEach(look)
       stop = this.observer.onPublished(topic, record => look(record as unknown as ConsumerRecord<Topics[N], K, N>))
     })
-    try {
-      return await this.clock.advanceUntil(found, { limitMs: timeoutMs })
-    } catch (error) {
-      if (!(error instanceof MillraceError) || error.code !== 'REQUEST_TIMED_OUT') throw error
-      const instead = this.history.filter(event => event.type === 'published' && event.topic === topic)
-      const what = [
-        `next('${topic}'): no record that it accepts came.`,
-        instead.length === 0
-          ? `Nothing was published to ${topic}.`
-          : `What came instead:\n${table(instead.slice(-shownEvents))}`,
-        `${this.#lastHappened}This`,
-      ].join('\n')
-      throw new MillraceError('REQUEST_TIMED_OUT', { what, timeoutMs }, { cause: error })
-    } finally {
-      stop()
-    }
+    const { why, outcome } = await waitOn(this.clock, found, timeoutMs).finally(() => stop())
+    if (why === undefined) return outcome
+    const instead = this.history.filter(event => event.type === 'published' && event.topic === topic)
+    const what = [
+      `next('${topic}'): no record that it accepts came: ${why}.`,
+      instead.length === 0
+        ? `Nothing was published to ${topic}.`
+        : `What came instead:\n${table(instead.slice(-shownEvents))}`,
+      this.#whatMatters(),
+      'This',
+    ]
+    throw new MillraceError('REQUEST_TIMED_OUT', { what: what.filter(text => text !== '').join('\n'), timeoutMs })
   }
 
   process(name: string = `process-${++this.#processes}`): TestProcess<Topics, K> {
@@ -276,10 +282,34 @@ export class ObservedBroker<Topics extends object, K extends Key> implements Tes
     left.push(...this.faults.failures.map(failure => `a fault could not be told: ${errorText(failure)}`))
     this.faults.clear()
     if (left.length === 0) return
-    throw new Error(`The test has left something over:\n- ${left.join('\n- ')}\n${this.#lastHappened}`.trimEnd())
+    throw new Error(
+      [`The test has left something over:\n- ${left.join('\n- ')}`, this.#lastHappened].join('\n').trimEnd(),
+    )
+  }
+
+  /** For a helper of the test's that has waited in vain: what others wait for, and what came before. */
+  #whatMatters(): string {
+    const open = [
+      ...this.observer.atWork.map(handler => `a handler is at work: ${handler}`),
+      ...this.faults.holding.map(hold => `held: ${hold.toString()}`),
+      ...[...this.#groups].flatMap(([id, group]) => this.#openIn(id, group)),
+    ]
+    const said = open.length === 0 ? [] : [`Still open:\n- ${open.join('\n- ')}`]
+    return [...said, this.#lastHappened].join('\n').trimEnd()
+  }
+  #openIn(id: string, group: MemoryConsumerGroup<any>): readonly string[] {
+    const moves = group.moves.map(({ topic, partition, from, to, waitingFor }) => {
+      const [giver, taker] = [from ?? 'nobody', to ?? 'nobody']
+      return `${topic}-${partition} is to move from ${giver} to ${taker}, and waits for ${waitingFor}`
+    })
+    if (!this.#manual.has(id) || group.members.length === 0) return moves
+    const lag = group.lag()
+    if (lag === 0) return moves
+    const records = lag === 1 ? '1 record' : `${lag} records`
+    return [...moves, `group ${id} has ${records} that it has not committed (manualCommit)`]
   }
   get #lastHappened(): string {
     if (this.history.length === 0) return ''
-    return `The last that happened:\n${table(this.history.slice(-shownEvents))}\n`
+    return `The last that happened:\n${table(this.history.slice(-shownEvents))}`
   }
 }

@@ -242,6 +242,49 @@ describe('timers', () => {
   })
 })
 
+describe('setTimeout', () => {
+  // As the host's: https://html.spec.whatwg.org/multipage/timers-and-user-prompts.html (a long, converted by WebIDL).
+  test.each([
+    [-5, 0],
+    [2.9, 2],
+    [Number.NaN, 0],
+    [undefined, 0],
+    ['7', 7],
+  ])('of %s ms is due after %s', async (ms, expected) => {
+    const clock = new ManualClock()
+    let at: number | undefined
+    clock.setTimeout(() => {
+      at = clock.now()
+    }, ms as number)
+    await clock.advance(100)
+    expect(at).toBe(expected)
+  })
+
+  test.each([undefined, null, 'alert()', {}])('refuses %j as what is to be called', fn => {
+    const clock = new ManualClock()
+    expect(() => clock.setTimeout(fn as never, 5)).toThrow(
+      expect.objectContaining({
+        code: 'INVALID_CONFIG',
+        details: expect.objectContaining({ option: 'fn', value: fn }),
+      }),
+    )
+    expect(clock.timers).toBe(0)
+  })
+
+  test('what it calls and throws, whoever moves the clock is told; the rest stays due', async () => {
+    const clock = new ManualClock()
+    const order: string[] = []
+    clock.setTimeout(() => {
+      throw new Error('tick')
+    }, 5)
+    clock.setTimeout(() => void order.push('later'), 6)
+    await expect(clock.advance(10)).rejects.toThrow('tick')
+    expect([clock.now(), clock.timers, order]).toEqual([5, 1, []])
+    await clock.advance(10)
+    expect([clock.now(), order]).toEqual([15, ['later']])
+  })
+})
+
 describe('advanceUntil', () => {
   const passed = (ms: number): Promise<void> => new Promise(resolve => clock.setTimeout(resolve, ms))
 

@@ -707,6 +707,49 @@ describe('a failure', () => {
     expect(failure.message).toContain('Beware: taken once more, this schedule goes another way.')
   })
 
+  test('whose check alone depends on what was kept says so, too', async () => {
+    let done = 0
+    const failure = await failureOf(
+      run({ crashRate: 0 }, world => {
+        world.service('worker', broker =>
+          broker
+            .group('g', { topics: 'jobs' })
+            .join()
+            .run(() => void done++),
+        )
+        publish(world)
+        world.eventually(() => expect(done).toBe(5))
+      }),
+    )
+    expect(failure.message).toContain('Beware: taken once more, this schedule goes another way.')
+  })
+
+  test('with a handler that never ends names it: a timer of the host is none of the schedule', async () => {
+    const failure = await failureOf(
+      run({ crashRate: 0 }, world => {
+        world.service('worker', broker => broker.group('g', { topics: 'jobs' }).join().run(never))
+        publish(world, 1)
+        world.eventually(() => expect(results(world)).toEqual([0]))
+      }),
+    )
+    expect(failure.message).toMatch(
+      /\nAt rest, a handler is still at work: jobs-1@0 in g-0001 \(attempt 1\)\. It waits for what/,
+    )
+  })
+
+  test('before anything has happened says that', async () => {
+    const failure = await failureOf(
+      run({}, world => {
+        world.service('worker', worker)
+        world.step(() => {})
+        world.always(() => {
+          throw new Error('never')
+        })
+      }),
+    )
+    expect(failure.message).toMatch(/of which this is all: nothing has happened\n?$/)
+  })
+
   test('has a history to ask, which no reporter prints as well', async () => {
     const failure = await failureOf(run({}, exactlyOnce))
     expect(failure.history.of('joined').length).toBeGreaterThan(0)

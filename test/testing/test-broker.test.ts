@@ -324,13 +324,35 @@ describe('next()', () => {
     expect(broker.clock.now()).toBe(limit)
   })
 
+  test('says what others wait for when it gives up', async () => {
+    await using broker = testBroker<Topics>({ topics: { orders: {}, invoices: {} } })
+    const group = broker.group('g', { topics: 'orders', commitMode: 'manualCommit' })
+    const hold = broker.faults.hold('handle')
+    const owner = group.join()
+    void owner.run(() => {})
+    broker.topic('orders').publish({ value: { id: 1 } })
+    await hold.reached
+    void group.join({ memberId: 'a' })
+    const { message } = await rejection(broker.next('invoices', undefined, { timeoutMs: 0 }))
+    hold.release()
+    expect(message.split('\n').slice(0, 7)).toEqual([
+      "next('invoices'): no record that it accepts came: 2 timers wait beyond it.",
+      'Nothing was published to invoices.',
+      'Still open:',
+      '- a handler is at work: orders-0@0 in g-0001 (attempt 1)',
+      '- held: hold handle, met 1 of 1',
+      '- orders-0 is to move from g-0001 to a, and waits for records',
+      '- group g has 1 record that it has not committed (manualCommit)',
+    ])
+  })
+
   test('lists what came instead, and what happened last, when it gives up', async () => {
     await using broker = open()
     for (const id of [1, 2]) broker.topic('orders').publish({ key: `k${id}`, partition: id, value: { id } })
     broker.topic('invoices').publish({ value: { orderId: 5 } })
     const { message } = await rejection(broker.next('orders', record => record.value.id === 3))
     const [instead, last] = message.split('The last that happened:')
-    expect(instead).toContain("next('orders'): no record that it accepts came.")
+    expect(instead).toContain("next('orders'): no record that it accepts came: ")
     expect(instead).toContain('orders-1@0 key "k1"')
     expect(instead).toContain('orders-2@0 key "k2"')
     expect(instead).not.toContain('invoices')
@@ -401,6 +423,31 @@ describe('next()', () => {
   test('refuses the name of no topic', async () => {
     await using broker = open()
     expect(await rejection(broker.next('nothing' as 'orders'))).toMatchObject({ code: 'UNKNOWN_TOPIC_OR_PARTITION' })
+  })
+})
+
+describe('a promise awaited in vain by the clock', () => {
+  test('shows what others wait for, and what happened', async () => {
+    await using broker = open()
+    const group = broker.group('g', { topics: 'orders', commitMode: 'manualCommit' })
+    void group.join().run(() => {}) // and never commits
+    broker.topic('orders').publish({ partition: 0, value: { id: 1 } })
+    const { message } = await rejection(broker.clock.advanceUntil(broker.settled()))
+    expect(message).toMatch(/^advanceUntil\(\) has waited in vain: no timer is left, and nothing moves\.\n/)
+    expect(message).toContain('\n- group g has 1 record that it has not committed (manualCommit)\n')
+    expect(message).toContain('handed out  orders-0@0')
+    expect(message).toMatch(/\nIts promise did not finish within 86400000 ms$/)
+  })
+
+  test('shows who is to give up what to whom', async () => {
+    await using broker = open()
+    const group = broker.group('g', { topics: 'orders' })
+    const owner = group.join()
+    broker.topic('orders').publish({ partition: 2, value: { id: 1 } })
+    await owner.poll()
+    const taker = group.join()
+    const { message } = await rejection(broker.clock.advanceUntil(taker.ready(), { limitMs: 10 }))
+    expect(message).toContain('\n- orders-2 is to move from g-0001 to g-0002, and waits for records\n')
   })
 })
 

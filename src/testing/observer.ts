@@ -143,8 +143,9 @@ export class Observer {
     for (const work of this.#atWork) if (work.group === group && work.memberId === memberId) this.#atWork.delete(work)
   }
   processOf(group: string | undefined, memberId: string | undefined): string | undefined {
+    if (group === undefined) return this.#process
     const id = `${group}/${memberId}`
-    return this.#processes.has(id) ? this.#processes.get(id) : this.#process
+    return this.#processes.get(id) ?? (this.#processes.has(id) ? undefined : this.#process)
   }
 
   // ── what ──
@@ -291,6 +292,7 @@ export class Observer {
 
   /** A dead letter says itself where it comes from (KIP-1191). */
   #buried(record: ConsumerRecord<unknown, any>): void {
+    if (record.headers.length === 0) return
     const headers = new Map(record.headers.filter(([name]) => name.startsWith('__dlq.errors.')))
     const [topic, partition, offset, group] = ['topic', 'partition', 'offset', 'group'].map(name =>
       headers.get(`__dlq.errors.${name}`),

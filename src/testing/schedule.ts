@@ -1,72 +1,21 @@
 import { type Clock, type Key, type MaybePromise, MillraceError } from '../index.js'
-import type { Effect, Operation, Point } from './faults.js'
-import { EventHistory, type History } from './history.js'
+import { Chance } from './chance.js'
+import type { Effect, Point } from './faults.js'
+import { EventHistory } from './history.js'
 import { advanceToNext, isDue } from './manual-clock.js'
+import type { Failure, Outcome, Plan } from './plan.js'
 import type { BrokerProcess } from './process.js'
+import { isInLine, Queue } from './queue.js'
+import { type Copy, Scenario } from './scenario.js'
 import type { World } from './simulate.js'
 import { ObservedBroker, type TestBrokerOptions } from './test-broker.js'
 import { isThenable } from './thenable.js'
 import { nextTurn } from './turns.js'
 
-/** What a schedule can do without: leaps of time in the midst of things, what goes wrong, acts of the outside, turns out of order. */
-export const kinds = ['leaps', 'crashes', 'faults', 'acts', 'turns'] as const
-export type Kind = (typeof kinds)[number]
-export type Amounts = { [K in Kind]: number }
-
-/** What is left out of a schedule, by ordinal. */
-export interface Plan extends Readonly<Record<Kind, ReadonlySet<number>>> {
-  /** Nothing is killed, nothing fails, and everything goes on in order. */
-  readonly plain: boolean
-}
-const nothing: ReadonlySet<number> = new Set()
-export const everything: Plan = {
-  leaps: nothing,
-  crashes: nothing,
-  faults: nothing,
-  acts: nothing,
-  turns: nothing,
-  plain: false,
-}
-
-export interface Failure {
-  readonly kind: 'always' | 'eventually' | 'service' | 'step' | 'rest'
-  readonly where: string
-  readonly error: unknown
-}
-/** What became of a schedule. */
-export interface Outcome {
-  readonly failure: Failure | undefined
-  readonly history: History
-  /** Handlers that have not ended though nothing goes on any more. */
-  readonly atWork: readonly string[]
-  readonly steps: number
-  /** What there was, and what there could have been. */
-  readonly met: Amounts
-  readonly offered: Amounts
-}
-
 interface ScheduleOptions<Topics extends object> extends TestBrokerOptions<Topics> {
   seed: number
   crashRate: number
   faultRate: number
-}
-
-/** A service's copy: what runs now, or is to be started. */
-interface Copy<Topics extends object, K extends Key> {
-  readonly name: string
-  readonly start: Parameters<World<Topics, K>['service']>[1]
-  incarnation: number
-  process: BrokerProcess<Topics, K> | undefined
-  /** The step from which on it may be started again; before, only if nothing else can go on. */
-  downUntil: number
-}
-
-/** An operation that waits for its turn; without a name its answer, which is on its way back. */
-interface Waiting {
-  readonly process: string
-  readonly memberId: string | undefined
-  readonly operation: Operation | undefined
-  readonly goOn: () => void
 }
 
 /** Steps after which a schedule that does not come to rest has failed. */
@@ -107,30 +56,24 @@ export async function runSchedule<Topics extends object, K extends Key>(
 class Schedule<Topics extends object, K extends Key> {
   readonly world: World<Topics, K>
   readonly #options: ScheduleOptions<Topics>
-  readonly #plan: Plan
+  readonly #chance: Chance
   readonly #broker: ObservedBroker<Topics, K>
-  readonly #copies: Copy<Topics, K>[] = []
+  readonly #scenario = new Scenario<Topics, K>()
+  readonly #queue = new Queue()
   /** By the names of their processes. */
   readonly #running = new Map<string, Copy<Topics, K>>()
   readonly #clocks = new Map<string, Clock>()
   readonly #steadiness: number
-  readonly #acts: (() => MaybePromise<unknown>)[] = []
-  /** How many of them have had their turn. */
+  /** How many acts of the outside have had their turn. */
   #acted = 0
   /** One has not ended. */
   #acting = false
-  readonly #always: (() => void)[] = []
-  readonly #eventually: (() => MaybePromise<void>)[] = []
-  readonly #waiting: Waiting[] = []
   readonly #late = new WeakMap<Point, Promise<void>>()
-  #begun = false
   #failure: Failure | undefined
   #steps = 0
   #lastActAt = 0
   /** How many each process has done of each kind. */
   readonly #operations = new Map<string, number>()
-  readonly #met: Amounts = noneOf()
-  readonly #offered: Amounts = noneOf()
   /** Who had the last turn. */
   #last: string | undefined
   /** Nothing more is killed or fails. */
@@ -143,7 +86,7 @@ class Schedule<Topics extends object, K extends Key> {
   constructor(options: ScheduleOptions<Topics>, plan: Plan) {
     const { crashRate: _, faultRate: __, ...broker } = options
     this.#options = options
-    this.#plan = plan
+    this.#chance = new Chance(options.seed, plan)
     this.#broker = new ObservedBroker<Topics, K>(broker)
     const { observer } = this.#broker
     observer.turns = {
@@ -151,63 +94,13 @@ class Schedule<Topics extends object, K extends Key> {
       after: point => this.#after(point),
       clockOf: process => this.#clocks.get(process),
     }
-    this.#steadiness = steadiness[Math.floor(this.#draw('steadiness', 0) * steadiness.length)]!
-    this.world = this.#makeWorld()
-  }
-
-  #makeWorld(): World<Topics, K> {
+    this.#steadiness = steadiness[this.#chance.pick('steadiness', 0, steadiness.length)]!
     let randoms = 0
-    return {
-      broker: this.#broker,
-      random: () => this.#draw('random', randoms++),
-      service: (name, start, { copies = 1 } = {}) => {
-        this.#checkNew()
-        checkFunction('start', start)
-        checkCount('copies', copies)
-        for (let i = 1; i <= copies; i++) this.#serve(copies === 1 ? name : `${name}-${i}`, start)
-      },
-      step: (act, { times = 1 } = {}) => {
-        this.#checkNew()
-        checkFunction('act', act)
-        checkCount('times', times)
-        for (let i = 0; i < times; i++) this.#acts.push(() => act(i))
-      },
-      always: check => {
-        this.#checkNew()
-        checkFunction('check', check)
-        this.#always.push(check)
-      },
-      eventually: check => {
-        this.#checkNew()
-        checkFunction('check', check)
-        this.#eventually.push(check)
-      },
-    }
-  }
-  #checkNew(): void {
-    if (this.#begun) throw new MillraceError('CLOSED', { what: 'The scenario, which its schedule has taken over,' })
-  }
-  #serve(name: string, start: Copy<Topics, K>['start']): void {
-    const known = this.#copies.some(copy => copy.name === name)
-    if (typeof name !== 'string' || name === '' || known)
-      throw new MillraceError('INVALID_CONFIG', {
-        option: 'name',
-        value: name,
-        expected: known ? 'that of one service' : 'a text that is not empty',
-      })
-    this.#copies.push({ name, start, incarnation: 0, process: undefined, downUntil: 0 })
+    this.world = this.#scenario.world(this.#broker, () => this.#chance.draw('random', randoms++))
   }
 
   async run(): Promise<Outcome> {
-    if (this.#copies.length === 0 || this.#acts.length === 0) {
-      const missing = this.#copies.length === 0 ? 'a service' : 'a step'
-      throw new MillraceError('INVALID_CONFIG', {
-        option: 'scenario',
-        value: `none of ${missing}`,
-        expected: `one with at least ${missing}`,
-      })
-    }
-    this.#begun = true
+    this.#scenario.end()
     await nextTurn()
     while (this.#failure === undefined && (await this.#step())) this.#check()
     this.#over = true
@@ -215,15 +108,16 @@ class Schedule<Topics extends object, K extends Key> {
     if (this.#failure === undefined) await this.#finish()
     // Whatever ends with the schedule is no part of it.
     const history = EventHistory.from(this.#broker.history) as EventHistory
-    for (const { process } of this.#copies) if (process !== undefined && !process.crashed) process.crash()
-    return { failure: this.#failure, history, atWork, steps: this.#steps, met: this.#met, offered: this.#offered }
+    for (const { process } of this.#scenario.copies) if (process !== undefined && !process.crashed) process.crash()
+    const { met, offered } = this.#chance
+    return { failure: this.#failure, history, atWork, steps: this.#steps, met, offered }
   }
 
   // ── one step ──
 
   /** Whether there was one to take. */
   async #step(): Promise<boolean> {
-    const allTaken = this.#acted === this.#acts.length && !this.#acting
+    const allTaken = this.#acted === this.#scenario.acts.length && !this.#acting
     this.#calm = allTaken && this.#steps > this.#lastActAt + crashesGoOn
     if (++this.#steps > mostSteps) {
       this.#fail('rest', 'at the end', new Error(`It does not come to rest within ${mostSteps} steps`))
@@ -233,13 +127,13 @@ class Schedule<Topics extends object, K extends Key> {
       await nextTurn()
       return true
     }
-    const others = this.#waiting.length + (this.#mayAct ? 1 : 0)
+    const others = this.#queue.length + (this.#mayAct ? 1 : 0)
     const stopped = this.#stopped(others === 0)
     const ways = others + stopped.length
     if (ways === 0) return this.#wait()
     this.#idleTurns = 0
     const { clock } = this.#broker
-    if (this.#chance('time', timeRate) && isDue(clock, clock.now() + longestLeapMs) && this.#offer('leaps')) {
+    if (this.#happens('time', timeRate) && isDue(clock, clock.now() + longestLeapMs) && this.#chance.offer('leaps')) {
       this.#broker.record({ type: 'fault', fault: 'time goes on to the next timer' })
       await advanceToNext(clock)
       return true
@@ -251,60 +145,45 @@ class Schedule<Topics extends object, K extends Key> {
 
   #crashNow(): boolean {
     const { size } = this.#running
-    if (size === 0 || this.#calm || !this.#chance('crash', this.#options.crashRate) || !this.#offer('crashes'))
+    if (size === 0 || this.#calm || !this.#happens('crash', this.#options.crashRate) || !this.#chance.offer('crashes'))
       return false
-    const running = this.#copies.filter(copy => copy.process !== undefined)
-    this.#crash(running[Math.floor(this.#draw('who', this.#steps) * size)]!)
+    const running = this.#scenario.copies.filter(copy => copy.process !== undefined)
+    this.#crash(running[this.#chance.pick('who', this.#steps, size)]!)
     return true
   }
 
   /** Who may be started; at rest that is everybody. */
   #stopped(atRest: boolean): readonly Copy<Topics, K>[] {
-    if (this.#running.size === this.#copies.length) return []
-    const stopped = this.#copies.filter(({ process }) => process === undefined)
+    if (this.#running.size === this.#scenario.copies.length) return []
+    const stopped = this.#scenario.copies.filter(({ process }) => process === undefined)
     const ready = stopped.filter(({ downUntil }) => downUntil <= this.#steps)
     return ready.length === 0 && atRest ? stopped : ready
   }
 
   get #mayAct(): boolean {
-    return this.#acted < this.#acts.length && !this.#acting
+    return this.#acted < this.#scenario.acts.length && !this.#acting
   }
 
   /** In order: who was at it goes on as long as it can, then who waits longest; the outside comes last. */
   #pick(ways: number): number {
-    if (!this.#chance('stay', this.#steadiness) && !this.#plan.plain && this.#offer('turns'))
-      return Math.floor(this.#draw('choice', this.#steps) * ways)
-    return Math.max(
-      0,
-      this.#waiting.findIndex(({ process }) => process === this.#last),
-    )
+    if (!this.#happens('stay', this.#steadiness) && !this.#chance.plain && this.#chance.offer('turns'))
+      return this.#chance.pick('choice', this.#steps, ways)
+    return Math.max(0, this.#queue.firstOf(this.#last))
   }
 
   #go(way: number, stopped: readonly Copy<Topics, K>[]): void {
-    const waiting = this.#inLine(this.#waiting[way])
-    if (waiting !== undefined) {
-      this.#waiting.splice(this.#waiting.indexOf(waiting), 1)
-      this.#last = waiting.process
-      waiting.goOn()
-    } else {
-      const copy = stopped[way - this.#waiting.length]
-      if (copy !== undefined) this.#start(copy)
-      else this.#act()
+    if (way < this.#queue.length) {
+      this.#last = this.#queue.letGo(way)
+      return
     }
-  }
-
-  /** What a process publishes, or a member commits, takes effect in the order of the calls: it is the turn of the first. */
-  #inLine(waiting: Waiting | undefined): Waiting | undefined {
-    if (waiting === undefined || !isInLine(waiting.operation)) return waiting
-    return this.#waiting.find(
-      ({ process, memberId, operation }) =>
-        operation === waiting.operation && process === waiting.process && memberId === waiting.memberId,
-    )
+    const copy = stopped[way - this.#queue.length]
+    if (copy !== undefined) this.#start(copy)
+    else this.#act()
   }
 
   #act(): void {
     const ordinal = this.#acted++
-    if (!this.#offer('acts')) return
+    if (!this.#chance.offer('acts')) return
     this.#lastActAt = this.#steps
     this.#acting = true
     const ended = (): void => {
@@ -312,7 +191,7 @@ class Schedule<Topics extends object, K extends Key> {
     }
     const failed = (error: unknown): void => this.#fail('step', `step ${ordinal + 1} of the outside`, error)
     try {
-      const result = this.#acts[ordinal]!()
+      const result = this.#scenario.acts[ordinal]!()
       if (isThenable(result)) Promise.resolve(result).then(ended, failed)
       else ended()
     } catch (error) {
@@ -409,33 +288,25 @@ class Schedule<Topics extends object, K extends Key> {
     const process = copy.process!
     copy.process = undefined
     // Often at once, sometimes when others have taken over long since.
-    copy.downUntil = this.#steps + Math.floor(this.#draw('down', this.#steps) ** 3 * longestDown)
+    copy.downUntil = this.#steps + Math.floor(this.#chance.draw('down', this.#steps) ** 3 * longestDown)
     this.#running.delete(process.name)
-    // Killed code does not go on: what it waits for never comes.
-    for (let i = this.#waiting.length - 1; i >= 0; i--)
-      if (this.#waiting[i]!.process === process.name) this.#waiting.splice(i, 1)
+    this.#queue.forget(process.name)
     process.crash()
   }
 
   // ── operations of services ──
 
   #before(point: Point): Promise<Effect | undefined> | undefined {
-    return this.#inTurns(point) ? this.#turn(point, point.operation).then(() => this.#effectOn(point)) : undefined
+    return this.#inTurns(point) ? this.#queue.turn(point, point.operation).then(() => this.#effectOn(point)) : undefined
   }
   #after(point: Point): Promise<void> | undefined {
     const late = this.#late.get(point)
-    if (late !== undefined) return late.then(() => this.#turn(point))
-    return this.#inTurns(point) ? this.#turn(point) : undefined
+    if (late !== undefined) return late.then(() => this.#queue.turn(point))
+    return this.#inTurns(point) ? this.#queue.turn(point) : undefined
   }
   #inTurns({ process }: Point): boolean {
     return process !== undefined && !this.#over && this.#running.has(process)
   }
-  #turn({ process, memberId }: Point, operation?: Operation): Promise<void> {
-    return new Promise(goOn => {
-      this.#waiting.push({ process: process!, memberId, operation, goOn })
-    })
-  }
-
   #effectOn(point: Point): Effect | undefined {
     const { faultRate } = this.#options
     if (faultRate === 0) return undefined
@@ -444,8 +315,8 @@ class Schedule<Topics extends object, K extends Key> {
     const who = `${operation} of ${process}`
     const n = this.#operations.get(who) ?? 0
     this.#operations.set(who, n + 1)
-    if (this.#calm || !this.#chance(who, faultRate, n) || !this.#offer('faults')) return undefined
-    const kind = Math.floor(this.#draw(`kind ${who}`, n) * 3)
+    if (this.#calm || !this.#chance.happens(who, faultRate, n) || !this.#chance.offer('faults')) return undefined
+    const kind = this.#chance.pick(`kind ${who}`, n, 3)
     const say = (fault: string): void => this.#broker.record({ type: 'fault', fault: `${fault} ${operation}`, process })
     if (kind === 0) {
       say('fail')
@@ -458,7 +329,7 @@ class Schedule<Topics extends object, K extends Key> {
       const details = { what: `The ${operation}`, timeoutMs: 30_000 }
       return { lost: new MillraceError('REQUEST_TIMED_OUT', details, { retriable: true }) }
     }
-    const ms = 1 + Math.floor(this.#draw(`delay ${who}`, n) * longestDelayMs)
+    const ms = 1 + this.#chance.pick(`delay ${who}`, n, longestDelayMs)
     const wait = new Promise<void>(resolve => this.#clocks.get(process!)!.setTimeout(resolve, ms))
     if (!isInLine(operation)) {
       say(`delay by ${ms} ms`)
@@ -473,7 +344,7 @@ class Schedule<Topics extends object, K extends Key> {
   // ── checks ──
 
   #check(): void {
-    for (const check of this.#always) {
+    for (const check of this.#scenario.always) {
       try {
         if (isThenable(check() as unknown))
           throw new MillraceError('INVALID_CONFIG', {
@@ -488,7 +359,7 @@ class Schedule<Topics extends object, K extends Key> {
   }
 
   async #finish(): Promise<void> {
-    for (const check of this.#eventually) {
+    for (const check of this.#scenario.eventually) {
       try {
         await check()
       } catch (error) {
@@ -501,41 +372,7 @@ class Schedule<Topics extends object, K extends Key> {
     this.#failure ??= { kind, where, error }
   }
 
-  // ── chance ──
-
-  /** Whether what is about to happen is left in. */
-  #offer(kind: Kind): boolean {
-    if (this.#plan[kind].has(this.#offered[kind]++)) return false
-    this.#met[kind]++
-    return true
+  #happens(purpose: string, rate: number): boolean {
+    return this.#chance.happens(purpose, rate, this.#steps)
   }
-
-  #chance(purpose: string, rate: number, n: number = this.#steps): boolean {
-    return !this.#plan.plain && this.#draw(purpose, n) < rate
-  }
-
-  /** 0 <= x < 1, by seed, purpose and number: what is left out elsewhere does not change it. */
-  #draw(purpose: string, n: number): number {
-    let hash = Math.imul(this.#options.seed, 0x9e3779b1) ^ Math.imul(n + 1, 0x85ebca6b)
-    for (let i = 0; i < purpose.length; i++) hash = Math.imul(hash ^ purpose.charCodeAt(i), 0x01000193)
-    // The finalizer of MurmurHash3.
-    hash = Math.imul(hash ^ (hash >>> 16), 0x85ebca6b)
-    hash = Math.imul(hash ^ (hash >>> 13), 0xc2b2ae35)
-    return ((hash ^ (hash >>> 16)) >>> 0) / 2 ** 32
-  }
-}
-
-function noneOf(): Amounts {
-  return { leaps: 0, crashes: 0, faults: 0, acts: 0, turns: 0 }
-}
-/** Requests that go over one connection each, one behind the other. */
-function isInLine(operation: Operation | undefined): operation is 'publish' | 'commit' {
-  return operation === 'publish' || operation === 'commit'
-}
-function checkFunction(option: string, value: unknown): void {
-  if (typeof value !== 'function') throw new MillraceError('INVALID_CONFIG', { option, value, expected: 'a function' })
-}
-function checkCount(option: string, value: unknown): void {
-  if (!Number.isSafeInteger(value) || (value as number) < 1)
-    throw new MillraceError('INVALID_CONFIG', { option, value, expected: 'a whole number of at least 1' })
 }

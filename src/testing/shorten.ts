@@ -1,4 +1,4 @@
-import { everything, type Kind, kinds, type Outcome, type Plan } from './schedule.js'
+import { everything, type Kind, kinds, type Outcome, type Plan } from './plan.js'
 
 /** Steps taken, in all the schedules tried, for a shorter one. */
 const mostSteps = 200_000

@@ -1,6 +1,7 @@
 import { type Broker, type Key, type MaybePromise, MillraceError } from '../index.js'
 import { errorText, type History, table } from './history.js'
-import { everything, type Outcome, type Plan, runSchedule } from './schedule.js'
+import { everything, type Outcome, type Plan } from './plan.js'
+import { runSchedule } from './schedule.js'
 import { shorten } from './shorten.js'
 import type { TestBroker, TestBrokerOptions } from './test-broker.js'
 

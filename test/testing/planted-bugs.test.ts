@@ -255,8 +255,8 @@ const planted: Record<string, Planted> = {
             })
         }
       world.service('worker', pick({ wrong: summing(false), right: summing(true) }), { copies: 2 })
-      publishJobs(world, 20)
-      world.eventually(() => expect([...stored.values()].reduce((all, { sum }) => all + sum, 0)).toBe((19 * 20) / 2))
+      publishJobs(world, 30)
+      world.eventually(() => expect([...stored.values()].reduce((all, { sum }) => all + sum, 0)).toBe((29 * 30) / 2))
     },
   },
 

@@ -1,3 +1,4 @@
+import { inspect } from 'node:util'
 import { type Codec, type ConsumerRecord, type Key, type MemoryConsumer, stickyAssignor, toDeadLetter } from 'millrace'
 import { crash, expel, type HistoryEvent, type TestBroker, testBroker } from 'millrace/testing'
 import { describe, expect, expectTypeOf, test } from 'vitest'
@@ -532,6 +533,13 @@ describe('as a string', () => {
     await using broker = open()
     put(broker)
     expect(String(broker.history)).toBe('0 ms  published  jobs-0@0')
+  })
+
+  test("it is what Node's console.log() prints", async () => {
+    await using broker = testBroker<{ t: number }>({ topics: { t: {} } })
+    broker.topic('t').publish({ key: 'a', value: 1 })
+    expect(inspect(broker.history)).toBe('0 ms  published  t-0@0 key "a"')
+    expect(inspect({ history: broker.history })).toContain('published  t-0@0')
   })
 
   test('it is empty when nothing has happened', async () => {

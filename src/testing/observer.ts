@@ -33,8 +33,12 @@ export interface Life {
  * Lets the operations of processes go on one at a time: simulate()'s scheduler. Undefined for what is none of its business.
  */
 export interface Turns {
+  /** Whether it is its business. */
+  takes(point: Point): boolean
   /** Before an operation has its effect. What is published takes effect in the order of the calls. */
   before(point: Point): Promise<Effect | undefined> | undefined
+  /** The same for what begins at once, and has its turn afterwards. */
+  during(point: Point): Effect | undefined
   /** Before its answer arrives. */
   after(point: Point): Promise<void> | undefined
   /** A clock of a process's own. */
@@ -230,7 +234,14 @@ export class Observer {
       assign: (operation, proceed) => {
         const { group, memberId, partitions } = operation
         const point = this.#point('assign', group, memberId, partitions)
-        return around(point, partitions, this.#ofTheLiving(operation, proceed))
+        const call = this.#ofTheLiving(operation, proceed)
+        const { turns } = this
+        if (turns?.takes(point) !== true) return around(point, partitions, call)
+        // What it names is to be there still when it begins: its turn comes when it is over.
+        const where = touched(point, partitions, [])
+        const act = async (): Promise<unknown> =>
+          this.#withEffect(turns.during(point) ?? this.#faults.meet(where), call)
+        return this.#answered(point, act())
       },
       revoke: (operation, proceed) => {
         const { group, memberId, partitions } = operation

@@ -66,6 +66,10 @@ export class BrokerProcess<Topics extends object, K extends Key> implements Test
   get crashed(): boolean {
     return this.#state === 'crashed'
   }
+  /** Nothing of it goes on any more. */
+  get over(): boolean {
+    return this.#state === 'crashed' || this.#state === 'closed'
+  }
 
   topic<N extends TopicName<Topics>>(name: N): Topic<Topics[N], K> {
     const latest = this.#broker.topics.has(name) ? 'closed' : 'running'
@@ -136,8 +140,7 @@ export class BrokerProcess<Topics extends object, K extends Key> implements Test
   }
 
   crash(): void {
-    if (this.#state === 'crashed' || this.#state === 'closed')
-      throw new MillraceError('CLOSED', { what: `Process ${this.name}` })
+    if (this.over) throw new MillraceError('CLOSED', { what: `Process ${this.name}` })
     this.#state = 'crashed'
     // All at one instant: nobody of them takes over from another.
     this.#observer.kill(this.name, () => {

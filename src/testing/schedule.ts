@@ -90,7 +90,9 @@ class Schedule<Topics extends object, K extends Key> {
     this.#broker = new ObservedBroker<Topics, K>(broker)
     const { observer } = this.#broker
     observer.turns = {
+      takes: point => this.#takes(point),
       before: point => this.#before(point),
+      during: point => this.#effectOn(point),
       after: point => this.#after(point),
       clockOf: process => this.#clocks.get(process),
     }
@@ -108,7 +110,7 @@ class Schedule<Topics extends object, K extends Key> {
     if (this.#failure === undefined) await this.#finish()
     // Whatever ends with the schedule is no part of it.
     const history = EventHistory.from(this.#broker.history) as EventHistory
-    for (const { process } of this.#scenario.copies) if (process !== undefined && !process.crashed) process.crash()
+    for (const { process } of this.#scenario.copies) if (process?.over === false) process.crash()
     const { met, offered } = this.#chance
     return { failure: this.#failure, history, atWork, steps: this.#steps, met, offered }
   }
@@ -291,20 +293,20 @@ class Schedule<Topics extends object, K extends Key> {
     copy.downUntil = this.#steps + Math.floor(this.#chance.draw('down', this.#steps) ** 3 * longestDown)
     this.#running.delete(process.name)
     this.#queue.forget(process.name)
-    process.crash()
+    if (!process.over) process.crash()
   }
 
   // ── operations of services ──
 
   #before(point: Point): Promise<Effect | undefined> | undefined {
-    return this.#inTurns(point) ? this.#queue.turn(point, point.operation).then(() => this.#effectOn(point)) : undefined
+    return this.#takes(point) ? this.#queue.turn(point, point.operation).then(() => this.#effectOn(point)) : undefined
   }
   #after(point: Point): Promise<void> | undefined {
     const late = this.#late.get(point)
     if (late !== undefined) return late.then(() => this.#queue.turn(point))
-    return this.#inTurns(point) ? this.#queue.turn(point) : undefined
+    return this.#takes(point) ? this.#queue.turn(point) : undefined
   }
-  #inTurns({ process }: Point): boolean {
+  #takes({ process }: Point): boolean {
     return process !== undefined && !this.#over && this.#running.has(process)
   }
   #effectOn(point: Point): Effect | undefined {
@@ -331,11 +333,11 @@ class Schedule<Topics extends object, K extends Key> {
     }
     const ms = 1 + this.#chance.pick(`delay ${who}`, n, longestDelayMs)
     const wait = new Promise<void>(resolve => this.#clocks.get(process!)!.setTimeout(resolve, ms))
-    if (!isInLine(operation)) {
+    if (!isInLine(operation) && operation !== 'assign') {
       say(`delay by ${ms} ms`)
       return { wait }
     }
-    // What comes after it is not to overtake it: it is its answer that is late.
+    // What comes after it is not to overtake it, and a callback begins at once: it is its answer that is late.
     say(`delay by ${ms} ms the answer of`)
     this.#late.set(point, wait)
     return undefined

@@ -196,11 +196,14 @@ describe('what goes wrong', () => {
     const kinds = new Set<string>()
     await run({ schedules: 200, faultRate: 0.2, crashRate: 0 }, world => {
       world.service('worker', worker)
-      world.service('pair', broker =>
-        broker
-          .group('pair', { topics: 'jobs', commitMode: 'manualCommit' })
-          .join({ onAssigned: () => {}, onRevoked: () => {} })
-          .run((_, { commit }) => commit(), { retry: { attempts: 3 } }),
+      world.service(
+        'pair',
+        broker =>
+          broker
+            .group('pair', { topics: 'jobs', commitMode: 'manualCommit' })
+            .join({ onAssigned: () => {}, onRevoked: () => {} })
+            .run((_, { commit }) => commit(), { retry: { attempts: 3 } }),
+        { copies: 2 },
       )
       publish(world)
       world.eventually(() => {
@@ -210,11 +213,10 @@ describe('what goes wrong', () => {
     })
     for (const operation of ['poll', 'handle', 'assign', 'publish', 'commit'])
       expect(kinds).toContain(`fail ${operation}`)
-    for (const operation of ['poll', 'handle', 'assign']) expect(kinds).toContain(`delay by some ms ${operation}`)
-    for (const operation of ['publish', 'commit']) {
-      expect(kinds).toContain(`lose the answer of ${operation}`)
+    for (const operation of ['poll', 'handle', 'revoke']) expect(kinds).toContain(`delay by some ms ${operation}`)
+    for (const operation of ['publish', 'commit']) expect(kinds).toContain(`lose the answer of ${operation}`)
+    for (const operation of ['publish', 'commit', 'assign'])
       expect(kinds).toContain(`delay by some ms the answer of ${operation}`)
-    }
   })
 
   test('faults of the test itself are met as well', async () => {
@@ -495,6 +497,47 @@ describe('the order', () => {
       })
       world.step(() => {})
       world.eventually(() => expect(results(world)).toEqual([1, 2]))
+    })
+  })
+})
+
+describe('what a service may rely on', () => {
+  test('is that onAssigned begins with what it names: a seek there is never refused', async () => {
+    await run({ crashRate: 0.05 }, world => {
+      const rows = [0, 1].map(() => ({ sum: 0, next: 0 })) // in another system, each written at once
+      world.service(
+        'worker',
+        broker =>
+          broker
+            .group('g', { topics: 'jobs', commitMode: 'manualCommit' })
+            .join({
+              onAssigned: (partitions, consumer) => {
+                for (const { partition } of partitions) consumer.seek('jobs', partition, rows[partition]!.next)
+              },
+            })
+            .run(async ({ partition, offset, value }, { commit }) => {
+              rows[partition] = { sum: rows[partition]!.sum + value, next: offset + 1 }
+              await commit()
+            }),
+        { copies: 2 },
+      )
+      publish(world, 10)
+      world.eventually(() => expect(rows[0]!.sum + rows[1]!.sum).toBe(45))
+    })
+  })
+
+  test('is that it may close its broker and end, also where it is killed then', async () => {
+    await run({ schedules: 100, crashRate: 0.1 }, world => {
+      world.service('worker', async broker => {
+        let count = 0
+        const consumer = broker.group('g', { topics: 'jobs' }).join()
+        await consumer.run(async ({ value }, { stop }) => {
+          await broker.topic('results').publish({ value })
+          if (++count === 2) stop()
+        })
+        await broker.close()
+      })
+      publish(world)
     })
   })
 })

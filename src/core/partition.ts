@@ -192,16 +192,47 @@ export class PartitionLog<V = unknown, K extends Key = string> implements Partit
         const { count } = segment
         const first = segment.slotOf(next)
         const stop = Math.min(count, first + limit - into.length)
-        for (let slot = first; slot < stop; slot++) {
-          next = segment.offsetAt(slot)
-          into.push(this.#recordAt(segment, slot))
+        if (first < stop) {
+          const read = this.#readSlots(segment, first, stop, into)
+          next = segment.offsetAt(read - 1) + 1
+          if (read < stop) return next
         }
-        next = stop === count ? end : next + 1
+        if (stop === count) next = end
       }
     } catch (error) {
       if (into.length === before) throw error
     }
     return next
+  }
+
+  /** Pushes the records of some slots, at least one, and gives the slot before which it stopped; throws as readInto(). */
+  #readSlots(segment: Segment, first: number, stop: number, into: ConsumerRecord<V, K>[]): number {
+    const { topic, index: partition } = this
+    const codec = this.#codec
+    const { base, offsets, timestamps, keys, values, headers } = segment
+    const shift = into.length - first
+    // Room for all of them at once: growing while they come costs as much as making them.
+    into.length = shift + stop
+    let slot = first
+    try {
+      for (; slot < stop; slot++) {
+        const key = keys[slot] as K | null
+        const stored = values[slot]
+        into[shift + slot] = recordOf(
+          topic,
+          partition,
+          offsets === undefined ? base + slot : offsets[slot]!,
+          timestamps[slot]!,
+          isBytes(key) ? copyOf(key) : key,
+          codec === undefined || stored === null ? (stored as V) : this.#decode(segment, slot, codec),
+          headers === undefined ? noHeaders : ownHeaders(headers[slot]!),
+        )
+      }
+    } catch (error) {
+      into.length = shift + slot
+      if (slot === first) throw error
+    }
+    return slot
   }
 
   /**
@@ -214,7 +245,18 @@ export class PartitionLog<V = unknown, K extends Key = string> implements Partit
     for (let at = this.#indexOf(offset); at < this.#segments.length; at++) {
       const segment = this.#segments[at]!
       const slot = segment.slotOf(offset)
-      if (slot < segment.count) return this.#record(segment, slot, this.#copyOfValue(segment.values[slot]))
+      if (slot < segment.count) {
+        const key = segment.keys[slot] as K | null
+        return recordOf(
+          this.topic,
+          this.index,
+          segment.offsetAt(slot),
+          segment.timestamps[slot]!,
+          isBytes(key) ? copyOf(key) : key,
+          this.#copyOfValue(segment.values[slot]),
+          ownHeaders(segment.headersAt(slot)),
+        )
+      }
     }
     throw this.#outOfRange(offset)
   }
@@ -317,27 +359,6 @@ export class PartitionLog<V = unknown, K extends Key = string> implements Partit
     if (this.#compact && dirty > 0 && dirty >= this.#cleaned) this.compact(now)
   }
 
-  #recordAt(segment: Segment, slot: number): ConsumerRecord<V, K> {
-    const stored = segment.values[slot]
-    const value =
-      this.#codec === undefined || stored === null ? (stored as V) : this.#decode(segment, slot, this.#codec)
-    return this.#record(segment, slot, value)
-  }
-
-  /** The one place where records are made, so that all of them have one hidden class. */
-  #record<T>(segment: Segment, slot: number, value: T): ConsumerRecord<T, K> {
-    const key = segment.keys[slot] as K | null
-    return {
-      topic: this.topic,
-      partition: this.index,
-      offset: segment.offsetAt(slot),
-      timestamp: segment.timestamps[slot]!,
-      key: isBytes(key) ? copyOf(key) : key,
-      value,
-      headers: segment.headers === undefined ? noHeaders : ownHeaders(segment.headersAt(slot)),
-    }
-  }
-
   #decode(segment: Segment, slot: number, codec: Codec<V>): V {
     try {
       return codec.decode(copyOf(segment.values[slot] as Uint8Array))
@@ -416,6 +437,19 @@ export class PartitionLog<V = unknown, K extends Key = string> implements Partit
   #outOfRange(offset: number): MillraceError {
     return new MillraceError('OFFSET_OUT_OF_RANGE', { topic: this.topic, partition: this.index, offset })
   }
+}
+
+/** The one place where records are made, so that all of them have one hidden class. */
+function recordOf<V, K extends Key>(
+  topic: string,
+  partition: number,
+  offset: number,
+  timestamp: number,
+  key: K | null,
+  value: V,
+  headers: Headers,
+): ConsumerRecord<V, K> {
+  return { topic, partition, offset, timestamp, key, value, headers }
 }
 
 function isBytes(value: unknown): value is Uint8Array {

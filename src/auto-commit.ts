@@ -34,11 +34,6 @@ export class AutoCommit<R extends AnyRecord> {
     this.#dueAt = this.#enabled ? engine.clock.now() + this.#intervalMs : Number.POSITIVE_INFINITY
   }
 
-  /** An interval of 0: at every coming back. */
-  get always(): boolean {
-    return this.#enabled && this.#intervalMs === 0
-  }
-
   cameBack(now: number): void {
     if (now >= this.#dueAt) this.commitThen(() => {})
   }

@@ -9,6 +9,7 @@ import type { Consumer, JoinOptions } from './portable.js'
 import { soon } from './soon.js'
 import { Term } from './term.js'
 import { Turns } from './turns.js'
+import { Watch } from './watch.js'
 
 /** What a consumer is busy with, one at a time: a waiting poll() or step of an iterator, or run(). */
 export interface Activity {
@@ -40,6 +41,7 @@ export const closeTimeoutMs = 30_000
 export class Member<R extends AnyRecord> implements MemberPort<R>, Committer<R> {
   readonly engine: Engine<R>
   readonly turns: Turns<R>
+  readonly watch: Watch
   readonly autoCommit: AutoCommit<R>
   activity: Activity | undefined
   /** close() has been called, or crash(). */
@@ -93,6 +95,7 @@ export class Member<R extends AnyRecord> implements MemberPort<R>, Committer<R> 
     this.#listeners = new Listeners(engine, listeners, consumer, error => this.#keepError(error))
     this.#commits = new Commits(engine, this)
     this.turns = new Turns(options.maxPollRecords)
+    this.watch = new Watch(clock)
     this.#interval = new PollInterval(
       clock,
       options.maxPollIntervalMs,
@@ -162,23 +165,22 @@ export class Member<R extends AnyRecord> implements MemberPort<R>, Committer<R> 
 
   /** A poll or a step begins: what was handed out is finished, and an auto-commit may be due (groups.md 33a). */
   comeBack(): void {
-    const now = this.engine.clock.now()
+    const now = this.watch.now()
     this.#lastBack = now
     if (this.#handed.length > 0) this.#finishHanded()
     this.autoCommit.cameBack(now)
   }
   #finishHanded(): void {
-    for (const term of this.#handed) {
+    for (let term = this.#handed.pop(); term !== undefined; term = this.#handed.pop()) {
       this.letGo(term)
       term.comeBack()
     }
-    this.#handed.length = 0
     this.engine.changed()
   }
   /** It goes off with records: from here on the interval counts. */
   goOff(waited: boolean): void {
     if (!this.live || this.closing) return
-    if (waited) this.#lastBack = this.engine.clock.now()
+    if (waited) this.#lastBack = this.watch.now()
     this.#interval.arm()
   }
   /** A handler has begun: the interval counts from there. */
@@ -314,6 +316,7 @@ export class Member<R extends AnyRecord> implements MemberPort<R>, Committer<R> 
     this.#loseAll([...this.#terms.values()], error)
     this.#interval.stop()
     this.autoCommit.stop()
+    this.watch.stop()
     this.#rejectReady(error)
   }
 
@@ -658,6 +661,7 @@ export class Member<R extends AnyRecord> implements MemberPort<R>, Committer<R> 
     for (const term of [...this.#terms.values()]) this.#endTerm(term, why ?? this.#out)
     this.#interval.stop()
     this.autoCommit.stop()
+    this.watch.stop()
     this.engine.leave(reason, () => this.#over())
     if (reason === 'crashed') this.#over()
   }

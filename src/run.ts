@@ -12,8 +12,6 @@ type Work<R extends AnyRecord> = Entry<R, Term<R>>
 
 /** Before a poll that may succeed later is tried again. Kafka: retry.backoff.ms. */
 const retryBackoffMs = 100
-/** Handlers that return no promise, between two looks at the clock. */
-const recordsPerLook = 32
 /** How many records of a partition beyond its first unfinished one may be taken, for each handler that may be at work. */
 const aheadPerHandler = 16
 
@@ -107,7 +105,7 @@ export class Run<R extends AnyRecord> implements Activity {
           break
         }
         this.#start(work)
-        if (left % recordsPerLook === 0 || member.autoCommit.always) this.#comeBack()
+        this.#comeBack()
         // Handlers that return no promise must not keep the other consumers from their turn.
         if (--left === 0) {
           member.wake()
@@ -122,9 +120,9 @@ export class Run<R extends AnyRecord> implements Activity {
     }
   }
 
-  /** It looks for more: an interval that is over is acted on. Reading the clock costs as much as a record. */
+  /** It looks for more: an interval that is over is acted on. */
   #comeBack(): void {
-    this.#now = this.#member.engine.clock.now()
+    this.#now = this.#member.watch.now()
     this.#member.autoCommit.cameBack(this.#now)
   }
 

@@ -390,11 +390,12 @@ export class Member<R extends AnyRecord> implements MemberPort<R>, Committer<R> 
   wake(): void {
     if (this.#serveDue || this.activity === undefined) return
     this.#serveDue = true
-    soon(() => {
-      this.#serveDue = false
-      this.activity?.serve()
-      this.engine.changed()
-    })
+    soon(this.#serve)
+  }
+  readonly #serve = (): void => {
+    this.#serveDue = false
+    this.activity?.serve()
+    this.engine.changed()
   }
 
   /** What a pass would do is done first; then whether records may be handed out (groups.md 11, 16). */

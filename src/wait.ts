@@ -73,20 +73,24 @@ export class Wait<R extends AnyRecord, T> implements Activity {
     } catch (error) {
       return this.fail(error)
     }
-    if (found !== undefined) this.#end(() => this.#resolve(found))
-    else if (this.#outOfTime) this.closing()
+    if (found !== undefined) {
+      this.#end()
+      this.#resolve(found)
+    } else if (this.#outOfTime) this.closing()
     else member.autoCommit.park()
   }
 
   giveWay(): void {}
 
   fail(error: unknown): void {
-    this.#end(() => this.#reject(error))
+    this.#end()
+    this.#reject(error)
   }
 
   /** Nothing will come. */
   closing(): void {
-    this.#end(() => this.#resolve(this.#nothing))
+    this.#end()
+    this.#resolve(this.#nothing)
   }
 
   over(errors: readonly unknown[]): readonly unknown[] {
@@ -94,11 +98,10 @@ export class Wait<R extends AnyRecord, T> implements Activity {
     return errors
   }
 
-  #end(settle: () => void): void {
+  #end(): void {
     if (this.#timer !== undefined) this.#member.engine.clock.clearTimeout(this.#timer)
     this.#signal?.removeEventListener('abort', this.#onAbort)
     if (this.#member.activity === this) this.#member.activity = undefined
     this.#member.goOff(true)
-    settle()
   }
 }

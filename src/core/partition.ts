@@ -67,6 +67,8 @@ const noHorizons: ReadonlyMap<number, number> = new Map()
 // Room in a segment to begin with: little, as there may be thousands of partitions with a record each; all that it is
 // going to need (within reason) in a partition that has filled one.
 const initialCapacity = 8
+/** From so many on it pays to make room for them in advance. */
+const manyRecords = 32
 const largestCapacity = 65_536
 
 /**
@@ -99,9 +101,11 @@ export class PartitionLog<V = unknown, K extends Key = string> implements Partit
   #cleaned = 0
   /** When a tombstone may go, by offset, for those that a compaction has seen. Kafka: deleteHorizonMs. */
   #deleteHorizons = noHorizons
-  /** With the number of their registration: a wake-up calls those that were there before it. */
-  readonly #waiters = new Map<AppendWaiter, number>()
-  #registrations = 0
+  /** Who waits for the next append. Mostly there is one, who needs no set: a third of the way to a parked consumer. */
+  #waiter: AppendWaiter | undefined
+  #moreWaiters: Set<AppendWaiter> | undefined
+  /** Those that a wake-up has still to call. */
+  #waking: Set<AppendWaiter> | undefined
 
   constructor(topic: string, index: number, { segmentRecords, compact, codec }: PartitionLogOptions<V>) {
     this.topic = topic
@@ -143,18 +147,30 @@ export class PartitionLog<V = unknown, K extends Key = string> implements Partit
     this.#endOffset = offset + 1
     this.#stored++
     if (active.count === this.#segmentRecords) this.#seal()
-    if (this.#waiters.size > 0) this.#wake()
+    if (this.#waiter !== undefined) this.#wake(this.#waiter)
     return offset
   }
 
   /** Calls the waiter at the next append, once, in the order of registration. */
   whenAppended(waiter: AppendWaiter): void {
-    if (!this.#waiters.has(waiter)) this.#waiters.set(waiter, this.#registrations++)
+    if (this.#waiter === undefined) this.#waiter = waiter
+    else if (this.#waiter !== waiter) {
+      this.#moreWaiters ??= new Set()
+      this.#moreWaiters.add(waiter)
+    }
   }
 
   /** Takes a waiter back, if it waits. */
   forget(waiter: AppendWaiter): void {
-    this.#waiters.delete(waiter)
+    this.#waking?.delete(waiter)
+    if (this.#waiter !== waiter) return void this.#moreWaiters?.delete(waiter)
+    this.#waiter = undefined
+    // Not the set as it is: it may have become empty.
+    for (const next of this.#moreWaiters ?? []) {
+      this.#moreWaiters!.delete(next)
+      this.#waiter = next
+      return
+    }
   }
 
   read(offset: number, maxRecords: number = Number.POSITIVE_INFINITY): ConsumerRecord<V, K>[] {
@@ -211,8 +227,8 @@ export class PartitionLog<V = unknown, K extends Key = string> implements Partit
     const codec = this.#codec
     const { base, offsets, timestamps, keys, values, headers } = segment
     const shift = into.length - first
-    // Room for all of them at once: growing while they come costs as much as making them.
-    into.length = shift + stop
+    // Room for many at once: growing while they come costs as much as making them.
+    if (stop - first >= manyRecords) into.length = shift + stop
     let slot = first
     try {
       for (; slot < stop; slot++) {
@@ -384,13 +400,20 @@ export class PartitionLog<V = unknown, K extends Key = string> implements Partit
     this.#segments.push(this.#active)
   }
 
-  #wake(): void {
-    const registrations = this.#registrations
-    for (const [waiter, registration] of this.#waiters) {
-      if (registration >= registrations) return
-      this.#waiters.delete(waiter)
+  /** Who registers meanwhile waits for the append after. */
+  #wake(first: AppendWaiter): void {
+    const more = this.#moreWaiters
+    this.#waiter = undefined
+    if (more === undefined || more.size === 0) return first.appended()
+    const before = this.#waking
+    this.#moreWaiters = undefined
+    this.#waking = more
+    first.appended()
+    for (const waiter of more) {
+      more.delete(waiter)
       waiter.appended()
     }
+    this.#waking = before
   }
 
   /** Of the last segment based at or below an offset; of the head, if there is none. */

@@ -4,6 +4,17 @@ import type { Bar, Effort } from './measure.js'
 /** Something to be measured; it returns what it measured itself, in milliseconds, if that is not the whole call. */
 export type Contender = () => unknown
 
+const alive: unknown[] = []
+
+/**
+ * Lives as long as the process, as things do in an application. Were each round's the only ones of their kind, the
+ * garbage collection between two rounds would take along what V8 has learnt about them, whoever made them.
+ */
+export function keepAlive<Thing>(thing: Thing): Thing {
+  alive.push(thing)
+  return thing
+}
+
 /** Milliseconds for each contender and round; the n-th of each were taken one right after the other. */
 export type Timings<Name extends string> = { readonly [N in Name]: readonly number[] }
 

@@ -15,6 +15,9 @@ export function orders(count: number): ProducerRecord<Order>[] {
   return Array.from({ length: count }, (_, i) => ({ key: keys[i % distinctKeys]!, value: { id: i, amount: i & 255 } }))
 }
 
+/** So few that they take no time: for what is there before the measurement begins. */
+export const fewOrders: readonly ProducerRecord<Order>[] = orders(2_000)
+
 /** What every reader does with a value: enough that it must be there. */
 export class Till {
   #sum = 0

@@ -104,6 +104,7 @@ export class Member<R extends AnyRecord> implements MemberPort<R>, Committer<R> 
     )
     this.autoCommit = new AutoCommit(
       engine,
+      this.watch,
       () => this.#terms.values(),
       () => this.activity?.atWork === 0 && !this.callbackRuns,
       (offsets, then) => this.#commits.commitQuietly(offsets, then),

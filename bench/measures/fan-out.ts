@@ -1,8 +1,8 @@
 import { EventEmitter } from 'eventemitter3'
 import { ConsumerGroup, type ProducerRecord, Topic } from 'millrace'
-import { interleave, rate, ratio } from '../harness.js'
+import { interleave, keepAlive, rate, ratio } from '../harness.js'
 import type { Family } from '../measure.js'
-import { type Order, orders, partitions, Till } from '../workload.js'
+import { fewOrders, type Order, orders, partitions, Till } from '../workload.js'
 import { pollAll } from './reading.js'
 
 const readers = 10
@@ -15,11 +15,19 @@ export const fanOut: Family = async effort => {
   const emitter = new EventEmitter<{ order: [ProducerRecord<Order>] }>()
   for (let i = 0; i < readers; i++) emitter.on('order', ({ value }) => till.add(value))
 
+  const begin = () => {
+    const topic = new Topic<Order>('orders', { partitions })
+    const consumers = Array.from({ length: readers }, (_, i) => new ConsumerGroup(`group-${i}`, topic).join())
+    return { topic, consumers }
+  }
+  const living = keepAlive(begin())
+  living.topic.publishAll(fewOrders)
+  for (const consumer of living.consumers) await pollAll(consumer, new Till(fewOrders))
+
   const times = await interleave(
     {
       millrace: async () => {
-        const topic = new Topic<Order>('orders', { partitions })
-        const consumers = Array.from({ length: readers }, (_, i) => new ConsumerGroup(`group-${i}`, topic).join())
+        const { topic, consumers } = begin()
         topic.publishAll(input)
         await Promise.all(consumers.map(consumer => pollAll(consumer, till)))
         till.check()

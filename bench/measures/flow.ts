@@ -4,10 +4,10 @@ import { EventEmitter as EventEmitter3 } from 'eventemitter3'
 import { ConsumerGroup, type ProducerRecord, Topic } from 'millrace'
 import mitt from 'mitt'
 import { Subject } from 'rxjs'
-import { interleave, rate, ratio } from '../harness.js'
+import { interleave, keepAlive, rate, ratio } from '../harness.js'
 import type { Family } from '../measure.js'
 import { NaiveLog } from '../peers/naive-log.js'
-import { type Order, orders, partitions, Till } from '../workload.js'
+import { fewOrders, type Order, orders, partitions, Till } from '../workload.js'
 import { pollAll } from './reading.js'
 
 type OrderRecord = ProducerRecord<Order>
@@ -17,16 +17,22 @@ export const flow: Family = async effort => {
   const count = effort.records
   const input = orders(count)
   const till = new Till(input)
-  const through = async (publish: (topic: Topic<Order>) => void): Promise<void> => {
+  const begin = () => {
     const topic = new Topic<Order>('orders', { partitions })
     // Every poll commits what the one before it has handed out.
     const group = new ConsumerGroup('billing', topic, { autoCommitIntervalMs: 0 })
-    const consumer = group.join()
+    return { topic, group, consumer: group.join() }
+  }
+  const through = async (publish: (topic: Topic<Order>) => void): Promise<void> => {
+    const { topic, group, consumer } = begin()
     publish(topic)
     await pollAll(consumer, till)
     if (group.lag() !== 0) throw new Error(`${group.lag()} records are not committed`)
     till.check()
   }
+  const { topic, consumer } = keepAlive(begin())
+  topic.publishAll(fewOrders)
+  await pollAll(consumer, new Till(fewOrders))
   const naive = (): void => {
     const log = new NaiveLog<Order>('orders', partitions)
     for (const record of input) log.append(record as { key: string; value: Order })

@@ -1,22 +1,28 @@
 import * as fastq from 'fastq'
-import { ConsumerGroup, type Handler, type ProducerRecord, Topic } from 'millrace'
+import { ConsumerGroup, type ConsumerRecord, type Handler, type ProducerRecord, Topic } from 'millrace'
 import PQueue from 'p-queue'
-import { interleave, rate, ratio } from '../harness.js'
+import { interleave, keepAlive, rate, ratio } from '../harness.js'
 import type { Family } from '../measure.js'
-import { type Order, orders, partitions, Till } from '../workload.js'
+import { fewOrders, type Order, orders, partitions, Till } from '../workload.js'
 
-/** Publishes all, runs until all is finished, and closes. */
-async function runAll(
-  input: readonly ProducerRecord<Order>[],
-  handler: Handler<{ value: Order } & any>,
-  concurrency: number,
-): Promise<void> {
+type OrderHandler = Handler<ConsumerRecord<Order>>
+
+/** Publishes all, and runs until all is finished. */
+async function run(input: readonly ProducerRecord<Order>[], handler: OrderHandler, concurrency: number) {
   const topic = new Topic<Order>('orders', { partitions })
   const group = new ConsumerGroup('billing', topic)
   const consumer = group.join()
   topic.publishAll(input)
   const running = consumer.run(handler, { concurrency })
   await group.caughtUp()
+  return { consumer, running }
+}
+async function runAll(
+  input: readonly ProducerRecord<Order>[],
+  handler: OrderHandler,
+  concurrency: number,
+): Promise<void> {
+  const { consumer, running } = await run(input, handler, concurrency)
   await consumer.close()
   await running
 }
@@ -26,6 +32,12 @@ export const serial: Family = async effort => {
   const count = effort.records
   const input = orders(count)
   const till = new Till(input)
+
+  const few = new Till(fewOrders)
+  keepAlive(await run(fewOrders, async ({ value }) => few.add(value), 1))
+  keepAlive(await run(fewOrders, ({ value }) => few.add(value), 1))
+  const living = keepAlive(fastq.promise(async ({ value }: ProducerRecord<Order>) => few.add(value), 1))
+  await Promise.all(fewOrders.map(record => living.push(record)))
 
   const times = await interleave(
     {
@@ -70,10 +82,18 @@ export const concurrent: Family = async effort => {
   const count = effort.records / 5
   const input = orders(count)
   const till = new Till(input)
-  const handler = async ({ value }: { value: Order }): Promise<void> => {
-    await macrotask()
-    till.add(value)
-  }
+  const handlerOf =
+    (into: Till) =>
+    async ({ value }: { value: Order }): Promise<void> => {
+      await macrotask()
+      into.add(value)
+    }
+  const handler = handlerOf(till)
+  const few = handlerOf(new Till(fewOrders))
+
+  keepAlive(await run(fewOrders, few, concurrency))
+  const living = keepAlive(new PQueue({ concurrency }))
+  await Promise.all(fewOrders.map(record => living.add(() => few(record))))
 
   const times = await interleave(
     {

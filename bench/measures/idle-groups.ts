@@ -1,15 +1,20 @@
 import { Broker } from 'millrace'
-import { interleave, rate, ratio } from '../harness.js'
+import { interleave, keepAlive, rate, ratio } from '../harness.js'
 import type { Family } from '../measure.js'
-import { type Order, orders, partitions } from '../workload.js'
+import { fewOrders, type Order, orders, partitions } from '../workload.js'
 
 /** Publishing, with groups on the topic whose members don't ask for anything. */
 export const idleGroups: Family = async effort => {
   const count = effort.records / 2
   const input = orders(count)
-  const publishBeside = (groups: number) => (): number => {
+  const begin = (groups: number) => {
     const broker = new Broker<{ orders: Order }>({ topics: { orders: { partitions } } })
     for (let i = 0; i < groups; i++) broker.group(`group-${i}`, { topics: 'orders' }).join()
+    return broker
+  }
+  keepAlive(begin(2)).topic('orders').publishAll(fewOrders)
+  const publishBeside = (groups: number) => (): number => {
+    const broker = begin(groups)
     const topic = broker.topic('orders')
     const start = performance.now()
     for (const record of input) topic.publish(record)

@@ -1,9 +1,9 @@
 import { once } from 'node:events'
 import { PassThrough } from 'node:stream'
 import { ConsumerGroup, Topic } from 'millrace'
-import { interleave, rate, ratio } from '../harness.js'
+import { interleave, keepAlive, rate, ratio } from '../harness.js'
 import type { Family } from '../measure.js'
-import { type Order, orders, partitions, Till } from '../workload.js'
+import { fewOrders, type Order, orders, partitions, Till } from '../workload.js'
 import { iterate } from './reading.js'
 
 /** `for await` over a consumer, and over a stream of objects: written and read to the end. */
@@ -16,11 +16,18 @@ export const iteration: Family = async effort => {
     till.check()
   }
 
+  const begin = () => {
+    const topic = new Topic<Order>('orders', { partitions })
+    return { topic, consumer: new ConsumerGroup('billing', topic).join() }
+  }
+  const living = keepAlive(begin())
+  living.topic.publishAll(fewOrders)
+  await iterate(living.consumer, new Till(fewOrders), fewOrders.length)
+
   const times = await interleave(
     {
       millrace: async () => {
-        const topic = new Topic<Order>('orders', { partitions })
-        const consumer = new ConsumerGroup('billing', topic).join()
+        const { topic, consumer } = begin()
         topic.publishAll(input)
         await iterate(consumer, till, count)
         till.check()

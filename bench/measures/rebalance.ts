@@ -8,9 +8,10 @@ const partitions = 10_000
 
 /** One more member in a group at rest: the time until join() has returned, with all that has moved. */
 function joinOne(assignor: Assignor, shrunk: number): () => number {
-  const broker = new Broker<{ orders: unknown }>({ topics: { orders: { partitions: partitions / shrunk } } })
+  const broker = new Broker<{ orders: unknown }>({ topics: { orders: { partitions: 1 } } })
   const group = broker.group('billing', { topics: 'orders', assignor })
   for (let i = 0; i < members / shrunk; i++) group.join()
+  broker.topic('orders').addPartitions(partitions / shrunk)
   return () => {
     const start = performance.now()
     const newcomer = group.join()

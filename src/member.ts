@@ -437,8 +437,8 @@ export class Member<R extends AnyRecord> implements MemberPort<R>, Committer<R> 
   #release(terms: readonly Term<R>[]): void {
     const living = terms.filter(term => !term.ended)
     if (living.length === 0) return
-    const error = this.staleError()
-    for (const term of living) this.#endTerm(term, error)
+    const stale = this.#stale()
+    for (const term of living) this.#endTerm(term, stale)
     this.engine.release(living.map(term => term.source))
     this.#changed()
   }
@@ -447,18 +447,28 @@ export class Member<R extends AnyRecord> implements MemberPort<R>, Committer<R> 
   #lose(term: Term<R>, error: unknown): boolean {
     const told = term.announced && !term.leaving
     if (told && this.#listeners.has('lose')) this.#lost.push({ topic: term.topic, partition: term.partition })
-    this.#endTerm(term, error)
+    this.#endTerm(term, () => error)
     return told
   }
-  #endTerm(term: Term<R>, reason: unknown): void {
+  #endTerm(term: Term<R>, why: () => unknown): void {
     this.#terms.delete(`${term.topic}-${term.partition}`)
     this.#assignment = undefined
     this.#held -= term.held
-    term.end(reason)
+    this.turns.drop(term)
+    term.end(why)
   }
   staleError(): MillraceError {
-    const { group, generation } = this.engine
-    return new MillraceError('ILLEGAL_GENERATION', { group, generation: this.#assignedIn, current: generation })
+    return this.#stale()()
+  }
+  /** As of now, however late it is asked for. */
+  #stale(): () => MillraceError {
+    const { group, generation: current } = this.engine
+    const generation = this.#assignedIn
+    let error: MillraceError | undefined
+    return () => {
+      error ??= new MillraceError('ILLEGAL_GENERATION', { group, generation, current })
+      return error
+    }
   }
 
   // ── callbacks ──
@@ -660,7 +670,8 @@ export class Member<R extends AnyRecord> implements MemberPort<R>, Committer<R> 
   #leave(reason: 'closed' | 'crashed', why?: unknown): void {
     if (!this.fenced) this.#out = this.#unknown()
     this.#phase = 'gone'
-    for (const term of [...this.#terms.values()]) this.#endTerm(term, why ?? this.#out)
+    const end = why ?? this.#out
+    for (const term of [...this.#terms.values()]) this.#endTerm(term, () => end)
     this.#interval.stop()
     this.autoCommit.stop()
     this.watch.stop()

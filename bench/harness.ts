@@ -18,7 +18,7 @@ export function keepAlive<Thing>(thing: Thing): Thing {
 /** Milliseconds for each contender and round; the n-th of each were taken one right after the other. */
 export type Timings<Name extends string> = { readonly [N in Name]: readonly number[] }
 
-const warmUpRounds = 3
+const warmUpRounds = 8
 
 /**
  * Runs the contenders by turns, in one process, for so many rounds after a warm-up, and collects garbage before each:
@@ -26,7 +26,7 @@ const warmUpRounds = 3
  */
 export async function interleave<Name extends string>(
   contenders: { readonly [N in Name]: Contender },
-  { rounds }: Pick<Effort, 'rounds'>,
+  { rounds, cpu }: Pick<Effort, 'rounds' | 'cpu'>,
   warmUp: number = warmUpRounds,
 ): Promise<Timings<Name>> {
   const bench = new Bench({ iterations: 1, time: 0, warmup: false, throws: true, retainSamples: true })
@@ -35,8 +35,10 @@ export async function interleave<Name extends string>(
   for (const name of names) {
     const contender: Contender = contenders[name]
     const once = async (): Promise<{ overriddenDuration: number } | undefined> => {
+      const before = processorTime()
       const own = await contender()
-      return typeof own === 'number' ? { overriddenDuration: own } : undefined
+      if (typeof own === 'number') return { overriddenDuration: own }
+      return cpu ? { overriddenDuration: processorTime() - before } : undefined
     }
     bench.add(name, once, { async: true, beforeEach: collectGarbage })
   }
@@ -52,6 +54,12 @@ export async function interleave<Name extends string>(
     }
   }
   return timings
+}
+
+/** Milliseconds. */
+function processorTime(): number {
+  const { user, system } = process.cpuUsage()
+  return (user + system) / 1_000
 }
 
 export function collectGarbage(): void {

@@ -37,6 +37,8 @@ export interface Effort {
   readonly rounds: number
   /** A million records in a long run, a part of it in a short one. */
   readonly records: number
+  /** By processor time instead of the clock on the wall, on a machine that has other things to do. */
+  readonly cpu: boolean
 }
 
 /** Rows that are measured in one process, since they share what they compare. */

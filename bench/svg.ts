@@ -84,6 +84,7 @@ export function draw(rows: readonly Row[], caption: string): string {
   const height = Math.max(...heights)
   return [
     `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${height}" viewBox="0 0 ${width} ${height}" font-family="Helvetica, Arial, sans-serif">`,
+    `<title>${escaped(caption)}</title>`,
     `<rect width="${width}" height="${height}" fill="#ffffff"/>`,
     text(margin, margin + 6, caption, { colour: colours.faint }),
     ...panels,

@@ -1,5 +1,5 @@
 import { Broker } from 'millrace'
-import { interleave, keepAlive, rate, ratio } from '../harness.js'
+import { collectGarbage, interleave, keepAlive, rate, ratio } from '../harness.js'
 import type { Family } from '../measure.js'
 import { fewOrders, type Order, orders, partitions } from '../workload.js'
 
@@ -16,6 +16,7 @@ export const idleGroups: Family = async effort => {
   const publishBeside = (groups: number) => (): number => {
     const broker = begin(groups)
     const topic = broker.topic('orders')
+    collectGarbage()
     const start = performance.now()
     for (const record of input) topic.publish(record)
     const took = performance.now() - start

@@ -39,13 +39,11 @@ export function validateAssignment(
       const total = topics.get(topic) ?? 0
       if (!Number.isInteger(partition) || partition < 0 || partition >= total)
         return refused('assigns partitions that exist')
-      if (!subscribed.has(topic))
-        return refused('gives a member partitions of its own topics only')
+      if (!subscribed.has(topic)) return refused('gives a member partitions of its own topics only')
       const owners = ownersOf.get(topic) ?? []
       ownersOf.set(topic, owners)
       const other = owners[partition]
-      if (other !== undefined)
-        return refused('gives each partition to one member only', `${other} and `)
+      if (other !== undefined) return refused('gives each partition to one member only', `${other} and `)
       owners[partition] = member.memberId
       checked.get(member.memberId)!.push({ topic, partition })
     }

@@ -18,16 +18,13 @@ export function keepAlive<Thing>(thing: Thing): Thing {
 /** Milliseconds for each contender and round; the n-th of each were taken one right after the other. */
 export type Timings<Name extends string> = { readonly [N in Name]: readonly number[] }
 
-const warmUpRounds = 8
-
 /**
  * Runs the contenders by turns, in one process, for so many rounds after a warm-up, and collects garbage before each:
  * whatever disturbs the machine disturbs all of them alike.
  */
 export async function interleave<Name extends string>(
   contenders: { readonly [N in Name]: Contender },
-  { rounds, cpu }: Pick<Effort, 'rounds' | 'cpu'>,
-  warmUp: number = warmUpRounds,
+  { rounds, warmUp, cpu }: Pick<Effort, 'rounds' | 'warmUp' | 'cpu'>,
 ): Promise<Timings<Name>> {
   const bench = new Bench({ iterations: 1, time: 0, warmup: false, throws: true, retainSamples: true })
   const names = Object.keys(contenders) as Name[]

@@ -15,8 +15,8 @@ const { values, positionals } = parseArgs({
   allowPositionals: true,
 })
 const effort: Effort = values.long
-  ? { long: true, rounds: 15, records: 1_000_000, cpu: values.cpu }
-  : { long: false, rounds: 7, records: 200_000, cpu: values.cpu }
+  ? { long: true, rounds: 11, warmUp: 3, records: 1_000_000, cpu: values.cpu }
+  : { long: false, rounds: 7, warmUp: 8, records: 200_000, cpu: values.cpu }
 const names = Object.keys(families).filter(name => positionals.length === 0 || positionals.includes(name))
 
 // The young generation stays as large as it gets by default (in MB). Otherwise each forced collection hands its pages

@@ -35,6 +35,8 @@ export interface Effort {
   readonly long: boolean
   /** Interleaved rounds that are measured, after the warm-up. */
   readonly rounds: number
+  /** Rounds before that: V8 takes a million records and more until it has settled. */
+  readonly warmUp: number
   /** A million records in a long run, a part of it in a short one. */
   readonly records: number
   /** By processor time instead of the clock on the wall, on a machine that has other things to do. */

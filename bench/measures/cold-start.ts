@@ -15,7 +15,7 @@ export const coldStart: Family = async effort => {
   }
   const times = await interleave(
     { millrace: start(script), nothing: start('-e', '0') },
-    { rounds: effort.long ? 60 : 15, cpu: false },
+    { rounds: effort.long ? 60 : 15, warmUp: 3, cpu: false },
   )
   const bar = (label: string, timings: readonly number[], ours: boolean) => ({
     label,

@@ -11,6 +11,7 @@ import { memory } from './measures/memory.js'
 import { partitioner } from './measures/partitioner.js'
 import { rebalance } from './measures/rebalance.js'
 import { retention } from './measures/retention.js'
+import { scale } from './measures/scale.js'
 import { size } from './measures/size.js'
 
 /** In the order of the table; each is measured in a process of its own, so that none sees what another left behind. */
@@ -29,4 +30,5 @@ export const families: { readonly [name: string]: Family } = {
   'cold-start': coldStart,
   size,
   interceptors,
+  scale,
 }

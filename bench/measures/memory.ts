@@ -1,24 +1,9 @@
 import { Topic } from 'millrace'
-import { collectGarbage, median } from '../harness.js'
+import { median } from '../harness.js'
 import type { Family } from '../measure.js'
 import { NaiveLog } from '../peers/naive-log.js'
 import { type Order, orders, partitions } from '../workload.js'
-
-/** Heap and array buffers that something holds on to. */
-function held(make: () => object): number {
-  const used = (): number => {
-    collectGarbage()
-    collectGarbage()
-    const { heapUsed, arrayBuffers } = process.memoryUsage()
-    return heapUsed + arrayBuffers
-  }
-  const before = used()
-  const kept = make()
-  const after = used()
-  // It must be alive until here.
-  if (Object.keys(kept) === undefined) throw new Error()
-  return after - before
-}
+import { held } from './held.js'
 
 /** What a stored record takes beyond its key and its value, which the workload holds already. */
 export const memory: Family = async ({ records: count, rounds }) => {

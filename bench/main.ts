@@ -7,7 +7,7 @@ import { buildAll } from './build.js'
 import { families } from './families.js'
 import type { Effort, Row } from './measure.js'
 import { draw } from './svg.js'
-import { line } from './table.js'
+import { line, markdown } from './table.js'
 
 // npm run bench -- [--long] [--cpu] [names of measures]; all measured by the clock, the results are written.
 const { values, positionals } = parseArgs({
@@ -53,4 +53,8 @@ if (positionals.length === 0 && !effort.cpu) {
   const at = (file: string): string => fileURLToPath(new URL(file, import.meta.url))
   writeFileSync(at('results.json'), `${JSON.stringify({ ...host, ...effort, rows }, undefined, 2)}\n`)
   writeFileSync(at('results.svg'), draw(rows, caption))
+  writeFileSync(
+    at('results.md'),
+    `# Results\n\n${caption}.\n\n${markdown(rows)}\n\n![Bars for each measure](results.svg)\n`,
+  )
 }

@@ -1,5 +1,5 @@
-import { Broker, type MemoryConsumer } from 'millrace'
-import { median } from '../harness.js'
+import { Broker, type MemoryConsumer, type MemoryTopic } from 'millrace'
+import { collectGarbage, median } from '../harness.js'
 import type { Bar, Family, Row } from '../measure.js'
 import { held } from './held.js'
 
@@ -99,11 +99,26 @@ export const scale: Family = async () => {
     ours('join and crash, 100 members, 1,000 partitions', await joinAndLeave(100, it => it.crash()), 'µs'),
     ours('join and crash, 1,000 members, 10,000 partitions', await joinAndLeave(1_000, it => it.crash()), 'µs'),
   ]
+  const collections: Bar[] = [1, 2, 4].map(millions => {
+    const full = brokerOf(6).topic('orders') as MemoryTopic<unknown>
+    for (let id = 0; id < millions * 1e6; id++) full.publish({ key: `order-${id % 1_000}`, value: { id } })
+    collectGarbage()
+    const start = performance.now()
+    collectGarbage()
+    const took = performance.now() - start
+    if (full.partitionCount() !== 6) throw new Error('It must be alive until here')
+    return ours(`${millions} M records stored`, took, 'ms')
+  })
+
   const row = (measure: string, bars: readonly Bar[]): Row => ({
     measure,
     value: bars[0]!.value,
     unit: bars[0]!.unit,
     bars,
   })
-  return [row('what things take in memory', bytes), row('what operations take', times)]
+  return [
+    row('what things take in memory', bytes),
+    row('what operations take', times),
+    row('a full collection of garbage, all at once, as --expose-gc does it', collections),
+  ]
 }

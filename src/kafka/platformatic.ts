@@ -1,0 +1,113 @@
+// The one door to @platformatic/kafka, an optional peer dependency: its connections (sockets, TLS, SASL), codecs,
+// compression and CRC. Not its clients.
+import { isIP } from 'node:net'
+import type * as Client from '@platformatic/kafka'
+import { MillraceError } from '../index.js'
+
+/** The package as it is loaded. */
+export type Kafka = typeof Client
+export type Connection = Client.Connection
+export type Reader = Client.Reader
+export type Writer = Client.Writer
+/** A request in one version of the protocol: how it is written and how its answer is read. */
+export type Api<Args extends unknown[], Answer> = Client.API<Args, Answer>
+export type Compression = 'none' | 'gzip' | 'snappy' | 'lz4' | 'zstd'
+
+export interface Address {
+  readonly host: string
+  readonly port: number
+}
+export interface Security {
+  readonly tls: boolean | object | undefined
+  readonly sasl:
+    | {
+        mechanism: 'PLAIN' | 'SCRAM-SHA-256' | 'SCRAM-SHA-512' | 'OAUTHBEARER'
+        username?: string | undefined
+        password?: string | undefined
+        token?: string | (() => string | Promise<string>) | undefined
+      }
+    | undefined
+}
+
+let loading: Promise<Kafka> | undefined
+/** UNSUPPORTED_VERSION that says what to install where the package is not there. */
+export function loadKafka(): Promise<Kafka> {
+  loading ??= import('@platformatic/kafka').catch((cause: unknown) => {
+    loading = undefined
+    const needed = 'the package @platformatic/kafka, 1.35 or later: npm install @platformatic/kafka'
+    throw new MillraceError('UNSUPPORTED_VERSION', { what: 'millrace/kafka', needed }, { cause })
+  })
+  return loading
+}
+
+/** Requests that may wait for their answers on one connection; more of them wait for their turn. Kafka: max.in.flight.requests.per.connection. */
+const inFlight = 64
+
+/** A connection that is ready for requests: encrypted and authenticated, where that is asked for. */
+export async function connect(
+  kafka: Kafka,
+  { host, port }: Address,
+  options: Security & { clientId: string; connectTimeoutMs: number; requestTimeoutMs: number },
+): Promise<Connection> {
+  const { tls, sasl, clientId, connectTimeoutMs, requestTimeoutMs } = options
+  const secure = tls === undefined || tls === false ? undefined : tls === true ? {} : tls
+  const named = (secure as { servername?: unknown } | undefined)?.servername !== undefined
+  const connection = new kafka.Connection(clientId, {
+    connectTimeout: connectTimeoutMs,
+    requestTimeout: requestTimeoutMs,
+    maxInflights: inFlight,
+    ...(secure === undefined ? {} : { tls: secure }),
+    ...(secure === undefined || named || isIP(host) !== 0 ? {} : { tlsServerName: true }),
+    ...(sasl === undefined ? {} : { sasl: presentOf(sasl) as unknown as Client.SASLOptions }),
+  })
+  // Whoever waits for an answer is told by it; an error event that nobody hears would end the process.
+  connection.on('error', () => {})
+  try {
+    await connection.connect(host, port)
+    return connection
+  } catch (error) {
+    abandon(connection)
+    throw error
+  }
+}
+
+/** Closes at once, also where the other side does not answer any more. */
+export function abandon(connection: Connection): void {
+  void connection.close().catch(() => {})
+  // It has no socket before it was first told to connect.
+  ;(connection.socket as Client.Connection['socket'] | undefined)?.destroy()
+}
+
+function presentOf(options: object): object {
+  return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined))
+}
+
+/** The codes and texts in an answer that is an error, and the answer itself where it could be read. */
+export function answeredErrors(
+  error: unknown,
+): { readonly codes: readonly { code: number; message: string | null }[]; readonly response: unknown } | undefined {
+  const { code, errors, response } = (error ?? {}) as { code?: unknown; errors?: unknown; response?: unknown }
+  if (code !== 'PLT_KFK_RESPONSE' || !Array.isArray(errors)) return undefined
+  const codes = errors.map(entry => {
+    const { apiCode, serverErrorMessage } = entry as { apiCode: number; serverErrorMessage?: string | null }
+    return { code: apiCode, message: serverErrorMessage ?? null }
+  })
+  return { codes, response }
+}
+
+/** What a failure without an answer was: the credentials, a time limit, the connection, or none of these. */
+export function kindOf(error: unknown): 'authentication' | 'timeout' | 'network' | 'protocol' | undefined {
+  for (let cause: unknown = error, depth = 0; cause !== undefined && depth < 8; depth++) {
+    const { name, code, apiId, errors } = cause as { name?: string; code?: string; apiId?: string; errors?: unknown[] }
+    if (code === 'PLT_KFK_AUTHENTICATION' || apiId === 'SASL_AUTHENTICATION_FAILED') return 'authentication'
+    if (code === 'PLT_KFK_RESPONSE' && errors?.some(one => (one as { apiId?: string }).apiId?.includes('SASL')))
+      return 'authentication'
+    cause = (cause as { cause?: unknown }).cause
+    if (cause !== undefined) continue
+    // TimeoutError has the code of NetworkError.
+    if (name === 'TimeoutError' || /timed out/.test(String((error as Error).message))) return 'timeout'
+  }
+  const code = (error as { code?: unknown } | null)?.code
+  if (code === 'PLT_KFK_NETWORK') return 'network'
+  return code === 'PLT_KFK_UNEXPECTED_CORRELATION_ID' ? 'network' : undefined
+}

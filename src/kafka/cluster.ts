@@ -89,10 +89,11 @@ export class Cluster {
   topicName(id: string): string | undefined {
     return this.#names.get(id)
   }
-  /** Undefined while there is none, or none is known. */
+  /** Undefined while there is none, none is known, or what is known is outdated: metadata() asks. */
   leaderOf(topic: string, partition: number): number | undefined {
-    const leader = this.#topics.get(topic)?.partitions[partition]?.leader
-    return leader === undefined || leader < 0 ? undefined : leader
+    const known = this.#topics.get(topic)
+    const leader = known?.partitions[partition]?.leader
+    return leader === undefined || leader < 0 || known!.at === 0 ? undefined : leader
   }
 
   /** Waits until the topic is known. UNKNOWN_TOPIC_OR_PARTITION when it is not there. */
@@ -330,6 +331,10 @@ export class Cluster {
 
   get closed(): boolean {
     return this.#closing.signal.aborted
+  }
+  /** Who had a lane of its own needs it no more. */
+  endLane(lane: Lane): void {
+    this.#connections.endLane(lane)
   }
   async close(): Promise<void> {
     this.#closing.abort()

@@ -22,7 +22,7 @@ export interface ConnectionsOptions extends Security {
  * Brokers answer the requests of one connection in order: what may take long goes by a lane of its own. Kafka's client
  * too keeps one connection for the coordinator apart.
  */
-export type Lane = 'main' | 'produce' | 'fetch' | 'group'
+export type Lane = 'main' | 'produce' | 'group' | `fetch-${string}`
 
 export interface Sent<Args extends unknown[], Answer> {
   readonly api: (kafka: Kafka) => Api<Args, Answer>
@@ -134,6 +134,18 @@ export class Connections {
       lost()
       if (connection !== undefined) abandon(connection)
       throw connectFailure(error, about, to, this.#options.sasl?.mechanism)
+    }
+  }
+
+  /** The connections of one lane are closed at once, and what waits for answers there fails. */
+  endLane(lane: Lane): void {
+    for (const [name, line] of [...this.#lines]) {
+      if (!name.endsWith(` ${lane}`)) continue
+      this.#lines.delete(name)
+      line.then(
+        ({ connection }) => abandon(connection),
+        () => {},
+      )
     }
   }
 

@@ -21,7 +21,7 @@ export class Serialization {
 
   /** The key of a record that was read; the bytes are the reader's own. */
   key(bytes: Buffer): Key {
-    return this.keys === 'text' ? bytes.toString('utf8') : Uint8Array.prototype.slice.call(bytes)
+    return this.keys === 'text' ? bytes.toString('utf8') : new Uint8Array(bytes)
   }
 
   /** The value of a record that was read. INVALID_RECORD with the codec's error as `cause`. */
@@ -30,7 +30,7 @@ export class Serialization {
     try {
       if (codec === undefined) return JSON.parse(bytes.toString('utf8'))
       // Its own copy: what a codec keeps must not hold a whole batch, nor be changed by other readers.
-      return codec.decode(Uint8Array.prototype.slice.call(bytes))
+      return codec.decode(new Uint8Array(bytes))
     } catch (cause) {
       const reason = `the codec can't decode the value of ${topic}-${partition} offset ${offset}; see cause`
       throw new MillraceError('INVALID_RECORD', { topic, reason }, { cause })
@@ -41,7 +41,7 @@ export class Serialization {
 /** Values that could not be decoded, as they are stored; written to a dead letter topic they stay as they are. */
 const stored = new WeakSet<Uint8Array>()
 export function asStored(bytes: Buffer): Uint8Array {
-  const copy: Uint8Array = Uint8Array.prototype.slice.call(bytes)
+  const copy: Uint8Array = new Uint8Array(bytes)
   stored.add(copy)
   return copy
 }
@@ -79,7 +79,7 @@ export function toOutgoing(
     throw new TypeError(`A partition must be a number; got ${show(partition)}`)
   return {
     // What a publisher does to its own bytes afterwards changes nothing here.
-    key: typeof key === 'object' && key !== null ? Uint8Array.prototype.slice.call(key) : key,
+    key: typeof key === 'object' && key !== null ? new Uint8Array(key) : key,
     value: encode(topic, codec, value),
     headers: headers === undefined ? undefined : readHeaders(headers),
     timestamp: timestamp ?? Date.now(),
@@ -115,7 +115,7 @@ function readHeaders(headers: NonNullable<ProducerRecord<unknown>['headers']>): 
     if (typeof name !== 'string') throw new TypeError(`A header's name must be a string; got ${show(name)}`)
     if (value !== null && typeof value !== 'string' && !(value instanceof Uint8Array))
       throw new TypeError(`Header ${show(name)} must be a string, a Uint8Array or null; got ${show(value)}`)
-    found.push([name, value instanceof Uint8Array ? Uint8Array.prototype.slice.call(value) : value])
+    found.push([name, value instanceof Uint8Array ? new Uint8Array(value) : value])
   }
   return found
 }

@@ -240,18 +240,20 @@ export class MemberEngine<R extends AnyRecord> implements Engine<R> {
   /** Kafka: AbstractHeartbeatRequestManager.onErrorResponse, onFailure. */
   #failed(error: unknown): void {
     if (this.#over) return
-    const { phase } = this.#state
+    const { phase, uncertain } = this.#state
     const now = Date.now()
     const name = kafkaNameOf(error)
-    if (name === 'FENCED_MEMBER_EPOCH' || name === 'UNKNOWN_MEMBER_ID') {
+    const passing = error instanceof MillraceError && error.retriable
+    const unknown = name === 'FENCED_MEMBER_EPOCH' || name === 'UNKNOWN_MEMBER_ID'
+    if (unknown || (uncertain && name === 'UNRELEASED_INSTANCE_ID')) {
       if (this.#state.fenced(now) === 'left') this.#gone()
       else if (this.#state.phase === 'out') this.#out('expelled', this.#unknown())
       return
     }
-    const passing = error instanceof MillraceError && error.retriable
     if (phase === 'leaving') {
-      this.#state.failed(now)
-      if (!passing || now > this.#leaveBy) this.#giveUpLeaving()
+      // Where the group can't be told, its session ends by itself.
+      if (passing && now < this.#leaveBy) this.#state.failed(now)
+      else if (this.#state.fenced(now) === 'left') this.#gone()
       return
     }
     const patient = phase === 'member' || now < this.#joinBy
@@ -265,12 +267,6 @@ export class MemberEngine<R extends AnyRecord> implements Engine<R> {
     if (phase === 'joining') this.port.refused(error)
     else this.#out(name === 'FENCED_INSTANCE_ID' ? 'fenced' : 'expelled', error)
   }
-  /** The group can't be told: its session ends by itself. */
-  #giveUpLeaving(): void {
-    this.#state.out()
-    this.#gone()
-  }
-
   #out(phase: 'expelled' | 'fenced', error: unknown): void {
     this.#dropAll()
     this.#commits.refuse(error)

@@ -197,11 +197,25 @@ export class MemberState {
     this.#dueAt = now + backoff * (1 - jitter + 2 * jitter * this.#random())
   }
 
-  /** The group does not know it (any more): out, or, if it was leaving, gone. Kafka: transitionToFenced. */
+  /** An answer to joining may have been lost: the group may have it as a member already. */
+  get uncertain(): boolean {
+    return this.phase === 'joining' && this.#failures > 0
+  }
+
+  /**
+   * The group does not know it (any more), or not like that: out, or, if it was leaving, gone. Who was joining is in the
+   * way of itself: the group has it as it was before, and would have until its session ends; that one leaves first.
+   * Kafka: transitionToFenced.
+   */
   fenced(now: number): 'left' | undefined {
+    const { phase } = this
     if (!this.#hears(now)) return undefined
-    if (this.phase === 'leaving') return this.#left(now)
-    this.out()
+    if (phase === 'leaving') return this.#left(now)
+    if (phase === 'member') this.out()
+    else {
+      this.leave(now)
+      this.#again = true
+    }
     return undefined
   }
 

@@ -172,6 +172,16 @@ class ClusterBroker<Topics extends object, K extends Key>
     if (this.#closed !== undefined) throw new MillraceError('CLOSED', { what: 'This broker' })
   }
 
+  /** As a killed process looks to the others: nothing is committed or given up, what was not acknowledged is lost. */
+  crash(): Promise<void> {
+    this.#closed ??= Promise.resolve()
+    this.#writable = false
+    for (const group of this.#groups.values()) group.crash()
+    for (const tail of [...this.tails]) tail.cut()
+    this.producer.close(new MillraceError('CLOSED', { what: 'This broker' }))
+    return this.cluster.close()
+  }
+
   close(options: CloseOptions = {}): Promise<void> {
     try {
       const timeoutMs = timeoutOf(options)

@@ -2,41 +2,28 @@ import type { NextOffset } from '../index.js'
 import type { Cluster } from './cluster.js'
 import { byTopic } from './committed-offsets.js'
 import { errorOf, kafkaNameOf } from './errors.js'
+import { type DescribedMember, describeGroupsApi } from './group-api.js'
 
 /** A group as its coordinator has it. */
 export interface GroupDescription {
-  readonly members: readonly {
-    readonly memberId: string
-    /** Partitions that it is to have, by topic. */
-    readonly target: ReadonlyMap<string, readonly number[]>
-  }[]
+  readonly members: readonly DescribedMember[]
+  /** The target is of all its members. */
+  readonly settled: boolean
 }
 
 /** Kafka: ConsumerGroupDescribe. A group that there is not has no members. */
-export async function describeGroup(cluster: Cluster, group: string): Promise<GroupDescription> {
+export function describeGroup(cluster: Cluster, group: string): Promise<GroupDescription> {
   const about = { what: `Describing group ${group}`, group }
+  const to = { group }
   return cluster.retrying(async timeoutMs => {
-    const to = { group }
-    const answer = await cluster.send(to, kafka => kafka.consumerGroupDescribeV0.api, [[group], false], {
-      about,
-      timeoutMs,
-      lane: 'group',
-      partial: true,
-    })
-    const { errorCode, errorMessage, members } = answer.groups[0]!
-    const error = errorCode === 0 ? undefined : errorOf(errorCode, about, errorMessage)
+    const [found] = await cluster.send(to, describeGroupsApi, [[group], false], { about, timeoutMs, lane: 'group' })
+    const { errorCode, errorMessage, members, epoch, assignmentEpoch } = found!
+    if (errorCode === 0) return { members, settled: epoch === assignmentEpoch }
+    const error = errorOf(errorCode, about, errorMessage)
     // No consumer group: none, or only offsets that were written without a member.
-    if (kafkaNameOf(error) === 'GROUP_ID_NOT_FOUND') return { members: [] }
-    if (error !== undefined) {
-      cluster.heard(to, error)
-      throw error
-    }
-    return {
-      members: members.map(({ memberId, targetAssignment }) => ({
-        memberId,
-        target: new Map(targetAssignment.topicPartitions.map(({ topicName, partitions }) => [topicName, partitions])),
-      })),
-    }
+    if (kafkaNameOf(error) === 'GROUP_ID_NOT_FOUND') return { members: [], settled: true }
+    cluster.heard(to, error)
+    throw error
   }, {})
 }
 

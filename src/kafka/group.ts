@@ -1,8 +1,12 @@
+import { EngineConsumer } from '../consumer.js'
 import { checkTopicPartitions, refuse } from '../core/check.js'
 import { checkStart } from '../core/record.js'
 import type { ResolvedGroupOptions } from '../engine.js'
+import { throwApart } from '../events.js'
+import { checkJoinOptions } from '../group-options.js'
 import {
   type AnyRecord,
+  type Clock,
   type Consumer,
   type ConsumerGroup,
   type JoinOptions,
@@ -12,15 +16,18 @@ import {
   stickyAssignor,
   type TopicPartition,
 } from '../index.js'
+import { caughtUp } from './caught-up.js'
 import type { Cluster } from './cluster.js'
 import { committedOffsets, keyOf } from './committed-offsets.js'
 import { describeGroup, writeOffsets } from './group-admin.js'
+import { MemberEngine } from './member-engine.js'
 import { findOffsets, type OffsetQuestion } from './offsets.js'
 import type { ResolvedKafkaOptions } from './options.js'
 import type { Serialization } from './serialization.js'
 
 /** What a group needs of its broker. */
 export interface GroupHost {
+  readonly clock: Clock
   readonly cluster: Cluster
   readonly serialization: Serialization
   readonly options: ResolvedKafkaOptions
@@ -40,7 +47,7 @@ export class KafkaGroup<R extends AnyRecord> implements ConsumerGroup<R> {
   /** What the coordinator is to assign by. */
   readonly serverAssignor: string
   readonly #host: GroupHost
-  readonly #consumers = new Set<Consumer<R>>()
+  readonly #consumers = new Set<EngineConsumer<R>>()
   #shut = false
 
   constructor(id: string, topics: readonly string[], resolved: ResolvedGroupOptions, host: GroupHost) {
@@ -58,13 +65,40 @@ export class KafkaGroup<R extends AnyRecord> implements ConsumerGroup<R> {
     this.#host = host
   }
 
-  join(_options: JoinOptions<R> = {}): Consumer<R> {
+  join(options: JoinOptions<R> = {}): Consumer<R> {
     this.#checkOpen()
-    throw new Error('soon')
+    checkJoinOptions(options, this.topics)
+    const { cluster, serialization, clock, options: settings } = this.#host
+    const engine = new MemberEngine<R>({
+      ...settings,
+      group: this.id,
+      topics: options.topics === undefined ? this.topics : [...new Set(options.topics)],
+      instanceId: options.instanceId,
+      options: this.resolved,
+      assignor: this.serverAssignor,
+      clock,
+      interceptor: {},
+      cluster,
+      serialization,
+      report: throwApart,
+      ended: () => this.#consumers.delete(consumer),
+    })
+    const consumer = new EngineConsumer<R>(engine, options)
+    const member = EngineConsumer.memberOf(consumer)
+    engine.port = member
+    this.#consumers.add(consumer)
+    member.join()
+    return consumer
   }
 
   #checkOpen(): void {
     if (this.#shut) throw new MillraceError('CLOSED', { what: `The broker of group ${this.id}` })
+  }
+
+  /** As a killed process looks to the others. */
+  crash(): void {
+    this.#shut = true
+    for (const consumer of [...this.#consumers]) EngineConsumer.memberOf(consumer).crash()
   }
 
   /** Every consumer closes. */
@@ -119,7 +153,15 @@ export class KafkaGroup<R extends AnyRecord> implements ConsumerGroup<R> {
   }
 
   async caughtUp(): Promise<void> {
-    throw new Error('soon')
+    const { cluster, options } = this.#host
+    const group = {
+      id: this.id,
+      cluster,
+      isolation: options.isolation,
+      autoCommits: this.resolved.commitMode === 'autoCommit',
+      consumers: () => [...this.#consumers].filter(consumer => !consumer.closed),
+    }
+    await caughtUp<R>(group, await this.#partitions())
   }
 
   async #partitions(): Promise<TopicPartition[]> {

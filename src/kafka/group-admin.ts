@@ -18,7 +18,8 @@ export function describeGroup(cluster: Cluster, group: string): Promise<GroupDes
   return cluster.retrying(async timeoutMs => {
     const [found] = await cluster.send(to, describeGroupsApi, [[group], false], { about, timeoutMs, lane: 'group' })
     const { errorCode, errorMessage, members, epoch, assignmentEpoch } = found!
-    if (errorCode === 0) return { members, settled: epoch === assignmentEpoch }
+    // Nobody makes a target for a group that is empty.
+    if (errorCode === 0) return { members, settled: members.length === 0 || epoch === assignmentEpoch }
     const error = errorOf(errorCode, about, errorMessage)
     // No consumer group: none, or only offsets that were written without a member.
     if (kafkaNameOf(error) === 'GROUP_ID_NOT_FOUND') return { members: [], settled: true }

@@ -377,7 +377,9 @@ export class Member<R extends AnyRecord> implements MemberPort<R>, Committer<R> 
         return
       }
       if (this.closing && (this.#terms.size === 0 || !this.live)) return this.#leave('closed')
-      if (this.#phase === 'expelled' && this.activity !== undefined && !this.closing) this.#rejoin()
+      // Why it was refused is told before it is tried again.
+      if (this.#phase === 'expelled' && this.activity !== undefined && !this.closing && this.#errors.length === 0)
+        this.#rejoin()
     }
     this.#tellReady()
     this.#unsettled = this.closing || !this.live || this.#lost.length > 0 || this.#dueCallback() !== undefined

@@ -3,7 +3,7 @@ import { checkTopicPartitions, refuse } from '../core/check.js'
 import { checkStart } from '../core/record.js'
 import type { ResolvedGroupOptions } from '../engine.js'
 import { throwApart } from '../events.js'
-import { checkJoinOptions } from '../group-options.js'
+import { checkJoinOptions, resolveGroupOptions } from '../group-options.js'
 import {
   type AnyRecord,
   type Clock,
@@ -39,6 +39,8 @@ const serverAssignors = new Map([
   [stickyAssignor, 'uniform'],
 ])
 
+const { sessionTimeoutMs } = resolveGroupOptions({})
+
 /** A group of a cluster, seen from this process. */
 export class KafkaGroup<R extends AnyRecord> implements ConsumerGroup<R> {
   readonly id: string
@@ -57,6 +59,12 @@ export class KafkaGroup<R extends AnyRecord> implements ConsumerGroup<R> {
         'assignor',
         resolved.assignor.name,
         'rangeAssignor or stickyAssignor on a cluster, which assigns by itself',
+      )
+    if (resolved.sessionTimeoutMs !== sessionTimeoutMs)
+      refuse(
+        'sessionTimeoutMs',
+        resolved.sessionTimeoutMs,
+        `left out on a cluster, whose coordinator sets it (group.consumer.session.timeout.ms, consumer.session.timeout.ms of the group)`,
       )
     this.id = id
     this.topics = Object.freeze([...topics])

@@ -5,7 +5,7 @@ import type { Cluster } from './cluster.js'
 import { CommitQueue } from './commit-queue.js'
 import { errorOf, kafkaNameOf } from './errors.js'
 import { Fetcher, type FetcherOptions } from './fetcher.js'
-import { describeGroupsApi } from './group-api.js'
+import { type DescribedGroup, describeGroupsApi } from './group-api.js'
 import { type HeartbeatAnswer, type HeartbeatRequest, MemberState } from './member-state.js'
 import type { Kafka } from './platformatic.js'
 import { Positions } from './positions.js'
@@ -35,6 +35,14 @@ export interface MemberEngineOptions extends FetcherOptions {
 const longestLeaveMs = 10_000
 /** Between two looks whether the group has more for a member that waits for ready(). */
 const lookAgainMs = 100
+
+/** Why a group is not described to this client, now or later. */
+const unanswerable: ReadonlySet<string> = new Set([
+  'GROUP_AUTHORIZATION_FAILED',
+  'TOPIC_AUTHORIZATION_FAILED',
+  'CLUSTER_AUTHORIZATION_FAILED',
+  'UNSUPPORTED_VERSION',
+])
 
 /**
  * A member of a group on a cluster, by KIP-848: the group tells it what it is to own, and a partition stays its own until a
@@ -440,29 +448,39 @@ export class MemberEngine<R extends AnyRecord> implements Engine<R> {
     let complete = false
     try {
       const [found] = await this.#cluster.send({ group }, describeGroupsApi, [[group], false], { about, lane: 'group' })
-      if (found !== undefined && found.errorCode !== 0) throw errorOf(found.errorCode, about, found.errorMessage)
-      const own = found?.members.find(({ memberId }) => memberId === this.#id)
-      complete =
-        found !== undefined &&
-        own !== undefined &&
-        found.epoch === found.assignmentEpoch &&
-        own.memberEpoch === found.epoch &&
-        own.memberEpoch === this.#state.epoch &&
-        own.assigned.equals(own.target)
+      if (found === undefined) throw errorOf(-1, about)
+      if (found.errorCode !== 0) throw errorOf(found.errorCode, about, found.errorMessage)
+      complete = this.#isReached(found)
     } catch (error) {
       // Who may not ask goes by what its heartbeats say.
-      complete = !(error instanceof MillraceError && error.retriable)
+      complete = unanswerable.has(kafkaNameOf(error) ?? '')
     }
     this.#asking = false
     if (this.#over || this.#state.phase !== 'member') return
     if (complete) {
       this.#completeIn = this.#state.epoch
       this.port.granted([])
-    } else
+    } else {
+      this.#cluster.refresh(this.topics).catch(() => {})
       this.#looking = setTimeout(() => {
         this.#looking = undefined
         if (this.#state.phase === 'member') this.port.granted([])
       }, lookAgainMs)
+    }
+  }
+
+  /** It has its target, which is the group's latest, and that one covers all partitions there are. */
+  #isReached({ epoch, assignmentEpoch, members }: DescribedGroup): boolean {
+    const own = members.find(({ memberId }) => memberId === this.#id)
+    if (own === undefined || !own.assigned.equals(own.target)) return false
+    if (epoch !== assignmentEpoch || own.memberEpoch !== epoch || this.#state.epoch !== epoch) return false
+    // A new topic, or a new partition, comes to the coordinator a moment later than to others.
+    return this.topics.every(name => {
+      const topic = this.#cluster.topic(name)
+      return (
+        topic === undefined || topic.partitions.every((_, i) => members.some(({ target }) => target.has(topic.id, i)))
+      )
+    })
   }
 }
 

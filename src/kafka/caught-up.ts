@@ -1,7 +1,8 @@
 import { EngineConsumer } from '../consumer.js'
 import { type AnyRecord, MillraceError, type TopicPartition } from '../index.js'
+import { keyOf } from './by-topic.js'
 import { backoff, type Cluster } from './cluster.js'
-import { committedOffsets, keyOf } from './committed-offsets.js'
+import { committedOffsets } from './committed-offsets.js'
 import { describeGroup } from './group-admin.js'
 import { findOffsets, type Isolation } from './offsets.js'
 

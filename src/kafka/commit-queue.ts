@@ -1,6 +1,6 @@
 import { MillraceError, type NextOffset, type TopicPartition } from '../index.js'
+import { byTopic, keyOf } from './by-topic.js'
 import { backoff, type Cluster } from './cluster.js'
-import { byTopic, keyOf } from './committed-offsets.js'
 import { errorOf, kafkaNameOf } from './errors.js'
 
 /** Whose commits they are, as of now. */

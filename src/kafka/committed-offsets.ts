@@ -1,9 +1,7 @@
 import type { TopicPartition } from '../index.js'
+import { byTopic, keyOf } from './by-topic.js'
 import type { Cluster, RequestOptions } from './cluster.js'
 import { offsetNumber } from './offsets.js'
-
-/** As what is kept by partition is found. */
-export const keyOf = ({ topic, partition }: TopicPartition): string => `${topic}-${partition}`
 
 /** Kafka: OffsetFetchResponse.INVALID_OFFSET: of a partition without a commit. */
 const unknown = -1
@@ -37,18 +35,4 @@ export async function committedOffsets(
         found.set(keyOf(where), offset === unknown ? undefined : offset)
       }
   return found
-}
-
-/** As requests list partitions. */
-export function byTopic<Where extends TopicPartition, T>(
-  wanted: readonly Where[],
-  entry: (where: Where) => T,
-): { name: string; partitions: T[] }[] {
-  const topics = new Map<string, T[]>()
-  for (const where of wanted) {
-    const partitions = topics.get(where.topic) ?? []
-    topics.set(where.topic, partitions)
-    partitions.push(entry(where))
-  }
-  return [...topics].map(([name, partitions]) => ({ name, partitions }))
 }

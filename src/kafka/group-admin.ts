@@ -1,6 +1,6 @@
 import type { NextOffset } from '../index.js'
+import { byTopic } from './by-topic.js'
 import type { Cluster } from './cluster.js'
-import { byTopic } from './committed-offsets.js'
 import { errorOf, kafkaNameOf } from './errors.js'
 import { type DescribedMember, describeGroupsApi } from './group-api.js'
 

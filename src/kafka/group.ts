@@ -16,9 +16,10 @@ import {
   stickyAssignor,
   type TopicPartition,
 } from '../index.js'
+import { keyOf } from './by-topic.js'
 import { caughtUp } from './caught-up.js'
 import type { Cluster } from './cluster.js'
-import { committedOffsets, keyOf } from './committed-offsets.js'
+import { committedOffsets } from './committed-offsets.js'
 import { describeGroup, writeOffsets } from './group-admin.js'
 import { MemberEngine } from './member-engine.js'
 import { findOffsets, type OffsetQuestion } from './offsets.js'

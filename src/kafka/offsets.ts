@@ -1,6 +1,6 @@
 import { MillraceError, type StartFrom, type TopicPartition } from '../index.js'
+import { byTopic, keyOf } from './by-topic.js'
 import type { Cluster, RequestOptions } from './cluster.js'
-import { byTopic, keyOf } from './committed-offsets.js'
 import { errorOf, kafkaNameOf } from './errors.js'
 
 /** Kafka: ListOffsetsRequest.LATEST_TIMESTAMP, EARLIEST_TIMESTAMP, CONSUMER_REPLICA_ID. */

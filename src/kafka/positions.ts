@@ -1,6 +1,7 @@
 import { type AnyRecord, MillraceError } from '../index.js'
+import { keyOf } from './by-topic.js'
 import type { Cluster } from './cluster.js'
-import { committedOffsets, keyOf } from './committed-offsets.js'
+import { committedOffsets } from './committed-offsets.js'
 import { findOffsets, type Isolation, type OffsetQuestion } from './offsets.js'
 import type { Answer, ClusterSource, Question, Questions } from './source.js'
 

@@ -150,12 +150,16 @@ const byName: ReadonlyMap<string, ErrorCode> = new Map(
 
 /** A MillraceError that knows what it is to Kafka. */
 export class ClusterError<C extends ErrorCode = ErrorCode> extends MillraceError<C> {
-  /** Kafka's name of it; of a failure without an answer, NETWORK_EXCEPTION or REQUEST_TIMED_OUT. */
-  readonly kafka: string
+  readonly #kafka: string
+
   constructor(kafka: string, code: C, details: ErrorDetails[C], options?: ErrorOptions & { retriable?: boolean }) {
     super(code, details, options)
-    Object.defineProperty(this, 'kafka', { value: kafka, enumerable: false })
-    this.kafka = kafka
+    this.#kafka = kafka
+  }
+
+  /** Kafka's name of it; of a failure without an answer, NETWORK_EXCEPTION or REQUEST_TIMED_OUT. */
+  get kafka(): string {
+    return this.#kafka
   }
 }
 

@@ -319,22 +319,24 @@ export class MemberEngine<R extends AnyRecord> implements Engine<R> {
     return true
   }
 
-  #grantMissing(): void {
+  #grantMissing(learn = true): void {
     const granted: ClusterSource<R>[] = []
     let unknown = false
     for (const { topicId, partitions } of this.#state.missing) {
       const topic = this.#cluster.topicName(topicId)
-      if (topic === undefined) {
-        unknown = true
-        continue
+      for (const partition of partitions) {
+        if (topic === undefined || !this.exists(topic, partition)) {
+          unknown = true
+          continue
+        }
+        // One of that name that is not deleted any more has another id: what was owned of it is gone.
+        for (const source of this.#sources.values())
+          if (source.topic === topic && source.topicId !== topicId) this.#lose(source.topicId, topic)
+        granted.push(this.#own(topic, topicId, partition))
       }
-      // One of that name that is not deleted any more has another id: what was owned of it is gone.
-      for (const source of this.#sources.values())
-        if (source.topic === topic && source.topicId !== topicId) this.#lose(source.topicId, topic)
-      for (const partition of partitions) granted.push(this.#own(topic, topicId, partition))
     }
-    if (unknown) this.#learnNames()
     if (granted.length > 0) this.port.granted(granted)
+    if (unknown && learn) this.#learn()
   }
   #own(topic: string, topicId: string, partition: number): ClusterSource<R> {
     this.#fetcher ??= new Fetcher<R>(this.#cluster, this.#host.serialization, this.#host)
@@ -347,20 +349,15 @@ export class MemberEngine<R extends AnyRecord> implements Engine<R> {
   }
 
   #learning = false
-  /** A topic that is new, to us or to the cluster. */
-  #learnNames(): void {
+  /** A topic or a partition is new to us; what the cluster does not know yet is asked for again with the next heartbeat's answer. */
+  #learn(): void {
     if (this.#learning) return
     this.#learning = true
     const learnt = (): void => {
       this.#learning = false
-      if (this.#state.phase === 'member' && !this.#closing) this.#grantKnown()
+      if (this.#state.phase === 'member' && !this.#closing) this.#grantMissing(false)
     }
     this.#cluster.refresh(this.topics).then(learnt, learnt)
-  }
-  /** Names that the cluster does not know yet are asked for again with the next heartbeat's answer. */
-  #grantKnown(): void {
-    const known = this.#state.missing.some(({ topicId }) => this.#cluster.topicName(topicId) !== undefined)
-    if (known) this.#grantMissing()
   }
 
   /** The topic is not there any more. */

@@ -207,7 +207,14 @@ describe('gaps', () => {
     await consumer.ready()
     expect((await consumer.poll()).length).toBe(5)
     await consumer.close()
-    await admin.deleteTopicRecords({ topic, partitions: [{ partition: 0, offset: '12' }] })
+    const own = cluster()
+    await own.request(
+      { topic, partition: 0 },
+      kafka => kafka.deleteRecordsV2.api,
+      [[{ name: topic, partitions: [{ partitionIndex: 0, offset: 12n }] }], 10_000],
+      { about: { what: 'Deleting records' } },
+    )
+    await own.close()
     const next = group.join()
     expect((await within('records', next.poll())).map(({ offset }) => offset)).toEqual([12, 13, 14, 15, 16])
     next.seek(topic, 0, 99)

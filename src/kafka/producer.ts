@@ -332,7 +332,6 @@ export class Producer {
     const retriable = lost || (error instanceof MillraceError && error.retriable)
     const wait = lost ? 0 : backoff(batch.attempts - 1)
     if (!retriable || now + wait >= this.#deadline(batch)) {
-      if (batch.uncertain) this.#renew(lineup)
       return this.#fail(lineup, batch, error)
     }
     // The leader has lost what it knew of this writer: the batch is not in its log. KIP-360.
@@ -346,7 +345,7 @@ export class Producer {
     )
   }
 
-  /** Later batches are no continuation of what may or may not have been written. Kafka: bumpIdempotentProducerEpoch. */
+  /** Begins a new count of sequences. Kafka: TransactionManager.bumpIdempotentProducerEpoch. */
   #renew(lineup: Lineup): void {
     const { identity } = lineup
     if (identity === undefined) return
@@ -373,7 +372,9 @@ export class Producer {
     }
   }
 
+  /** Later batches are no continuation of one that may have been written: under its sequence they would not be. */
   #fail(lineup: Lineup, batch: Batch, error: unknown): void {
+    if (batch.uncertain) this.#renew(lineup)
     this.#end(lineup, batch, () => batch.fail(error))
   }
   #failAll(lineup: Lineup, error: unknown): void {

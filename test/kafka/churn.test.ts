@@ -1,7 +1,8 @@
 import { type Consumer, rangeAssignor, stickyAssignor } from 'millrace'
 import type { KafkaBroker } from 'millrace/kafka'
 import { expect, test } from 'vitest'
-import { type AnyTopics, brokerFor, fresh, until } from './world.js'
+import { type AnyTopics, fresh, onCluster } from './support.js'
+import { until } from './world.js'
 
 const partitions = 6
 
@@ -54,7 +55,7 @@ test.each([
   const random = randomBySeed(how.seed)
   const topic = fresh('orders')
   const id = fresh('group')
-  const publisher = brokerFor({ topics: { [topic]: { partitions } } })
+  const publisher = onCluster({ topics: { [topic]: { partitions } } })
   await using _ = publisher
   await publisher.ready()
   const ledger = new Ledger()
@@ -63,7 +64,7 @@ test.each([
 
   const join = (): void => {
     // As many processes have it: a broker, with connections, of its own.
-    const broker = brokerFor()
+    const broker = onCluster()
     const name = `member ${++named}`
     const consumer = broker.group(id, { topics: topic, assignor }).join({
       onAssigned: list => ledger.assigned(name, list),

@@ -2,7 +2,8 @@ import * as zlib from 'node:zlib'
 import { Kafka, logLevel } from 'kafkajs'
 import { type ConsumerRecord, isMillraceError } from 'millrace'
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest'
-import { brokerFor, cluster, fresh, until, within } from './world.js'
+import { fresh, onCluster } from './support.js'
+import { cluster, until, within } from './world.js'
 
 const kafkajs = new Kafka({ brokers: [inject('kafka')], logLevel: logLevel.NOTHING })
 const admin = kafkajs.admin()
@@ -21,7 +22,7 @@ async function consume(
   enough: (records: readonly ConsumerRecord<any>[]) => boolean,
   consumer: object = {},
 ): Promise<ConsumerRecord<any>[]> {
-  const broker = brokerFor({ consumer })
+  const broker = onCluster({ consumer })
   await using _ = broker
   const group = broker.group(fresh('group'), { topics: topic })
   const member = group.join()
@@ -38,7 +39,7 @@ describe('compression', () => {
     '%s records are read',
     async type => {
       const topic = await make({ 'compression.type': type })
-      const broker = brokerFor()
+      const broker = onCluster()
       await using _ = broker
       const pad = (i: number): string => 'abc '.repeat(i % 100)
       await broker.topic(topic).publishAll(
@@ -60,7 +61,7 @@ describe('compression', () => {
 
   test.runIf(!hasZstd)('zstd is told to need a newer Node.js where this one has none', async () => {
     const topic = await make({ 'compression.type': 'zstd' })
-    const broker = brokerFor()
+    const broker = onCluster()
     await using _ = broker
     await broker.topic(topic).publish({ value: 1 })
     const consumer = broker.group(fresh('group'), { topics: topic }).join()
@@ -110,7 +111,7 @@ describe('transactions', () => {
   test('read_committed passes over what was aborted and over control records, which are no lag', async () => {
     const topic = await make()
     await publishInTransactions(topic)
-    const broker = brokerFor()
+    const broker = onCluster()
     await using _ = broker
     const group = broker.group(fresh('group'), { topics: topic })
     const consumer = group.join()
@@ -152,7 +153,7 @@ describe('transactions', () => {
     await producer.connect()
     const transaction = await producer.transaction()
     await transaction.send({ topic, messages: [{ value: '1' }] })
-    const broker = brokerFor()
+    const broker = onCluster()
     await using _ = broker
     const consumer = broker.group(fresh('group'), { topics: topic }).join()
     await consumer.ready()
@@ -171,7 +172,7 @@ describe('gaps', () => {
       'min.cleanable.dirty.ratio': '0.01',
       'delete.retention.ms': '0',
     })
-    const broker = brokerFor()
+    const broker = onCluster()
     await using _ = broker
     const table = broker.topic(topic)
     for (let i = 0; i < 50; i++) await table.publish({ key: `k${i % 5}`, value: i })
@@ -199,7 +200,7 @@ describe('gaps', () => {
 
   test('what retention has dropped sends the position where autoOffsetReset says', async () => {
     const topic = await make()
-    const broker = brokerFor()
+    const broker = onCluster()
     await using _ = broker
     await broker.topic(topic).publishAll(Array.from({ length: 20 }, (_, value) => ({ value })))
     const group = broker.group(fresh('group'), { topics: topic, maxPollRecords: 5 })
@@ -225,7 +226,7 @@ describe('gaps', () => {
 describe('memory', () => {
   test('a record larger than the share of its partition is read, and the others with it', async () => {
     const topic = await make({}, 3)
-    const broker = brokerFor()
+    const broker = onCluster()
     await using _ = broker
     const large = 'x'.repeat(100_000)
     for (let i = 0; i < 9; i++) await broker.topic(topic).publish({ value: `${i} ${large}`, partition: i % 3 })
@@ -235,7 +236,7 @@ describe('memory', () => {
 
   test('what is paused is not fetched, and the rest goes on', async () => {
     const topic = await make({}, 2)
-    const broker = brokerFor()
+    const broker = onCluster()
     await using _ = broker
     const consumer = broker.group(fresh('group'), { topics: topic }).join()
     await consumer.ready()
@@ -258,7 +259,7 @@ describe('what can not be decoded', () => {
     await producer.connect()
     await producer.send({ topic, messages: ['1', '{broken', '3'].map(value => ({ value })) })
     await producer.disconnect()
-    const broker = brokerFor()
+    const broker = onCluster()
     await using _ = broker
     const consumer = broker.group(fresh('group'), { topics: topic }).join()
     expect((await within('a record', consumer.poll())).map(({ value }) => value)).toEqual([1])
@@ -284,7 +285,7 @@ describe('what can not be decoded', () => {
     await producer.connect()
     await producer.send({ topic, messages: ['1', '{broken', '3'].map(value => ({ value })) })
     await producer.disconnect()
-    const broker = brokerFor()
+    const broker = onCluster()
     await using _ = broker
     const group = broker.group(fresh('group'), { topics: topic })
     const consumer = group.join()
@@ -308,7 +309,7 @@ describe('what can not be decoded', () => {
 
 test('a topic of that name that was made anew is read from its start', async () => {
   const topic = await make()
-  const broker = brokerFor()
+  const broker = onCluster()
   await using _ = broker
   await broker.topic(topic).publish({ value: 'old' })
   const consumer = broker.group(fresh('group'), { topics: topic }).join()
@@ -319,7 +320,7 @@ test('a topic of that name that was made anew is read from its start', async () 
   await own.close()
   await until('the partition to be lost', () => consumer.assignment.length === 0)
   await admin.createTopics({ topics: [{ topic, numPartitions: 1 }] })
-  const other = brokerFor()
+  const other = onCluster()
   await using __ = other
   await other.topic(topic).publish({ value: 'new' })
   expect((await within('the new record', consumer.poll())).map(({ value }) => value)).toEqual(['new'])

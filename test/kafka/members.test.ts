@@ -1,6 +1,7 @@
 import { type Consumer, isMillraceError } from 'millrace'
 import { describe, expect, test } from 'vitest'
-import { brokerFor, cluster, configureGroup, fresh, gate, pass, until, within } from './world.js'
+import { fresh, onCluster } from './support.js'
+import { cluster, configureGroup, gate, pass, until, within } from './world.js'
 
 const partitionsOf = (consumer: Consumer<any>): number[] => consumer.assignment.map(({ partition }) => partition)
 const codeOf = (error: unknown): string => (isMillraceError(error) ? error.code : String(error))
@@ -14,7 +15,7 @@ const failing = (promise: Promise<unknown>): Promise<unknown> =>
 async function setUp(partitions: number, perPartition: number, options: object = {}) {
   const topic = fresh('orders')
   const id = fresh('group')
-  const broker = brokerFor({ topics: { [topic]: { partitions } } })
+  const broker = onCluster({ topics: { [topic]: { partitions } } })
   await broker.ready()
   const records = Array.from({ length: partitions * perPartition }, (_, i) => ({
     value: Math.floor(i / partitions),
@@ -127,7 +128,7 @@ describe('staying', () => {
     await until('it to be out', () => a.assignment.length === 0)
     expect(codeOf(await failing(a.commit(records)))).toBe('UNKNOWN_MEMBER_ID')
     // Its group has heard it: another gets the partition although no session is over.
-    const other = brokerFor()
+    const other = onCluster()
     await using __ = other
     const b = other.group(id, { topics: topic, maxPollIntervalMs: 700 }).join()
     await within('the other to own the partition', b.ready())
@@ -264,7 +265,7 @@ describe('topics that change', () => {
       },
     )
     await own.close()
-    const other = brokerFor()
+    const other = onCluster()
     await using __ = other
     await until('the topic to have grown', async () => (await other.topic(topic).partitionCount()) === 3)
     await other.topic(topic).publish({ value: 'new', partition: 2 })
@@ -275,7 +276,7 @@ describe('topics that change', () => {
 
   test('a topic that is deleted is lost, and the other one is read on', async () => {
     const topics = [fresh('kept'), fresh('dropped')] as const
-    const broker = brokerFor({ topics: Object.fromEntries(topics.map(name => [name, { partitions: 1 }])) })
+    const broker = onCluster({ topics: Object.fromEntries(topics.map(name => [name, { partitions: 1 }])) })
     await using _ = broker
     await broker.ready()
     const group = broker.group(fresh('group'), { topics })
@@ -299,7 +300,7 @@ describe('topics that change', () => {
   })
 
   test('to join for a topic that was never there is refused by its name', async () => {
-    const broker = brokerFor()
+    const broker = onCluster()
     await using _ = broker
     const topic = fresh('nowhere')
     const consumer = broker.group(fresh('group'), { topics: topic }).join()

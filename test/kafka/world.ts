@@ -1,16 +1,9 @@
-// What tests on a real cluster share: names of their own, conditions awaited with a deadline, and requests past the library.
-import { type KafkaBroker, type KafkaBrokerOptions, kafkaBroker } from 'millrace/kafka'
+// What tests of members on a real cluster share: conditions awaited with a deadline, and requests past the library.
 import { inject } from 'vitest'
 import { Cluster } from '../../src/kafka/cluster.js'
 import { resolveKafkaOptions } from '../../src/kafka/options.js'
 
-export type AnyTopics = Record<string, any>
-
 export const deadlineMs = 15_000
-let names = 0
-
-/** A name that nobody else has on this cluster. */
-export const fresh = (what: string): string => `${what}-${process.pid}-${Date.now()}-${++names}`
 
 /** Resolves when it holds; fails with what was waited for. */
 export async function until(
@@ -46,10 +39,6 @@ export function gate(): Gate {
     open = resolve
   })
   return { opened, open }
-}
-
-export function brokerFor(options: Partial<KafkaBrokerOptions<AnyTopics>> = {}): KafkaBroker<AnyTopics> {
-  return kafkaBroker<AnyTopics>({ bootstrapBrokers: [inject('kafka')], ...options })
 }
 
 /** Requests that a broker of the library does not make. */

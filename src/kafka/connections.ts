@@ -50,7 +50,7 @@ const never = 2 ** 31 - 1
 export class Connections {
   readonly #options: ConnectionsOptions
   readonly #lines = new Map<string, Promise<Line>>()
-  /** Also those not ready yet, so that closing leaves none behind. */
+  /** Also those that are not ready yet: closing leaves none behind. */
   readonly #connections = new Set<Connection>()
   #closed = false
 
@@ -86,7 +86,7 @@ export class Connections {
     return new Promise((resolve, reject) => {
       const timer = setTimeout(() => {
         // Later answers would be taken for those of other requests.
-        abandon(connection)
+        void this.#abandon(connection)
         reject(new ClusterError('REQUEST_TIMED_OUT', 'REQUEST_TIMED_OUT', { what, timeoutMs }, { retriable: true }))
       }, timeoutMs)
       api(connection, ...args, ((error: Error | null, answer?: Answer) => {
@@ -113,13 +113,13 @@ export class Connections {
     const connectTimeoutMs = Math.min(longestConnectMs, this.#options.requestTimeoutMs)
     let connection: Connection | undefined
     try {
-      connection = await connect(kafka, to, { ...this.#options, connectTimeoutMs, requestTimeoutMs: never })
+      const options = { ...this.#options, connectTimeoutMs, requestTimeoutMs: never }
+      connection = await connect(kafka, to, options, begun => this.#connections.add(begun))
       const own = connection
       connection.on('close', () => {
         this.#connections.delete(own)
         lost()
       })
-      this.#connections.add(connection)
       if (this.#closed) throw new MillraceError('CLOSED', { what: 'This broker' })
       const what = `Asking ${to.host}:${to.port} what it can do`
       const answer = await this.#answer(
@@ -132,7 +132,7 @@ export class Connections {
       return { connection, versions: new Map(answer.apiKeys.map(entry => [entry.apiKey, entry])) }
     } catch (error) {
       lost()
-      if (connection !== undefined) abandon(connection)
+      if (connection !== undefined) await this.#abandon(connection)
       throw connectFailure(error, about, to, this.#options.sasl?.mechanism)
     }
   }
@@ -143,19 +143,22 @@ export class Connections {
       if (!name.endsWith(` ${lane}`)) continue
       this.#lines.delete(name)
       line.then(
-        ({ connection }) => abandon(connection),
+        ({ connection }) => this.#abandon(connection),
         () => {},
       )
     }
   }
 
+  async #abandon(connection: Connection): Promise<void> {
+    await abandon(connection)
+    this.#connections.delete(connection)
+  }
+
   /** Every socket is gone when it resolves. */
   async close(): Promise<void> {
     this.#closed = true
+    await Promise.all([...this.#connections].map(connection => this.#abandon(connection)))
     await Promise.allSettled(this.#lines.values())
-    for (const connection of this.#connections) abandon(connection)
-    this.#connections.clear()
-    this.#lines.clear()
   }
 }
 

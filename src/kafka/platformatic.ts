@@ -43,11 +43,15 @@ export function loadKafka(): Promise<Kafka> {
 /** Requests that may wait for their answers on one connection; more of them wait for their turn. Kafka: max.in.flight.requests.per.connection. */
 const inFlight = 64
 
-/** A connection that is ready for requests: encrypted and authenticated, where that is asked for. */
+/**
+ * A connection that is ready for requests: encrypted and authenticated, where that is asked for. `begun` is told of it
+ * before it is, so that it can be abandoned.
+ */
 export async function connect(
   kafka: Kafka,
   { host, port }: Address,
   options: Security & { clientId: string; connectTimeoutMs: number; requestTimeoutMs: number },
+  begun: (connection: Connection) => void = () => {},
 ): Promise<Connection> {
   const { tls, sasl, clientId, connectTimeoutMs, requestTimeoutMs } = options
   const secure = tls === undefined || tls === false ? undefined : tls === true ? {} : tls
@@ -63,19 +67,27 @@ export async function connect(
   // Whoever waits for an answer is told by it; an error event that nobody hears would end the process.
   connection.on('error', () => {})
   try {
-    await connection.connect(host, port)
+    const ready = connection.connect(host, port)
+    begun(connection)
+    await ready
     return connection
   } catch (error) {
-    abandon(connection)
+    await abandon(connection)
     throw error
   }
 }
 
-/** Closes at once, also where the other side does not answer any more. */
-export function abandon(connection: Connection): void {
-  void connection.close().catch(() => {})
+/** Closes at once, also where the other side does not answer any more; resolves when the socket is gone. */
+export function abandon(connection: Connection): Promise<void> {
   // It has no socket before it was first told to connect.
-  ;(connection.socket as Client.Connection['socket'] | undefined)?.destroy()
+  const socket = connection.socket as Client.Connection['socket'] | undefined
+  const gone = new Promise<void>(resolve => {
+    if (socket === undefined || socket.closed) resolve()
+    else socket.once('close', () => resolve())
+  })
+  void connection.close().catch(() => {})
+  socket?.destroy()
+  return gone
 }
 
 function presentOf(options: object): object {

@@ -271,14 +271,18 @@ export class MemberEngine<R extends AnyRecord> implements Engine<R> {
       this.#state.failed(now)
       return
     }
-    this.#state.out()
-    if (phase === 'joining') this.port.refused(error)
+    this.#state.refused()
+    if (phase === 'joining') this.port.refused(name === 'UNSUPPORTED_VERSION' ? this.#tooOld(error) : error)
     else this.#out(name === 'FENCED_INSTANCE_ID' ? 'fenced' : 'expelled', error)
   }
   #out(phase: 'expelled' | 'fenced', error: unknown): void {
     this.#dropAll()
     this.#commits.refuse(error)
     this.port.out(phase, error)
+  }
+  #tooOld(cause: unknown): MillraceError {
+    const needed = 'groups on KIP-848, that is Apache Kafka 4.0 or later with its consumer protocol enabled'
+    return new MillraceError('UNSUPPORTED_VERSION', { what: `Joining group ${this.group}`, needed }, { cause })
   }
   #unknown(): MillraceError {
     return new MillraceError('UNKNOWN_MEMBER_ID', { group: this.group, memberId: this.#id })

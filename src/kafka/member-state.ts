@@ -197,6 +197,12 @@ export class MemberState {
     this.#dueAt = now + backoff * (1 - jitter + 2 * jitter * this.#random())
   }
 
+  /** The answer is that it can't take part: out. */
+  refused(): void {
+    this.#inFlight = undefined
+    this.out()
+  }
+
   /** An answer to joining may have been lost: the group may have it as a member already. */
   get uncertain(): boolean {
     return this.phase === 'joining' && this.#failures > 0

@@ -168,6 +168,16 @@ describe('failures', () => {
     expect(state.request(10_002)?.memberEpoch).toBe(0)
   })
 
+  test('who was refused is out, and may try again', () => {
+    const state = new MemberState(subscription, half)
+    state.join(0)
+    state.request(0)
+    state.refused()
+    expect([state.phase, state.dueAt]).toEqual(['out', undefined])
+    state.join(5)
+    expect(state.request(5)?.memberEpoch).toBe(0)
+  })
+
   test('only after a lost answer it is uncertain whether the group has it already', () => {
     const state = new MemberState(subscription, half)
     state.join(0)

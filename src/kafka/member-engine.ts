@@ -31,7 +31,7 @@ export interface MemberEngineOptions extends FetcherOptions {
   ended?(): void
 }
 
-/** The longest the group is told that a member is leaving; then its session ends by itself. */
+/** How long a member that is leaving waits for its commits, and again for the group to hear it; then its session ends by itself. */
 const longestLeaveMs = 10_000
 /** Between two looks whether the group has more for a member that waits for ready(). */
 const lookAgainMs = 100
@@ -158,13 +158,16 @@ export class MemberEngine<R extends AnyRecord> implements Engine<R> {
       this.#state.out()
       return this.#end()
     }
+    this.#lastCall = setTimeout(() => this.#commits.refuse(this.#unknown()), longestLeaveMs)
     this.#goWhenCommitted()
   }
   /** What was asked to be committed is committed: it would be refused afterwards. */
   #goWhenCommitted(): void {
+    if (this.#over) return
     if (this.#commits.empty || this.#state.phase !== 'member') this.#sayGoodbye()
     else this.#commits.whenAnswered(() => this.#goWhenCommitted())
   }
+  #lastCall: ReturnType<typeof setTimeout> | undefined
   #sayGoodbye(): void {
     this.#leaveBy = Date.now() + Math.min(longestLeaveMs, this.#cluster.requestTimeoutMs)
     this.#state.leave(Date.now())
@@ -178,8 +181,7 @@ export class MemberEngine<R extends AnyRecord> implements Engine<R> {
   }
   #end(): void {
     this.#over = true
-    clearTimeout(this.#timer)
-    clearTimeout(this.#looking)
+    for (const timer of [this.#timer, this.#looking, this.#lastCall]) clearTimeout(timer)
     this.#commits.refuse(this.#unknown())
     this.#positions.close()
     this.#fetcher?.close()

@@ -38,6 +38,8 @@ export interface RequestOptions {
   readonly partial?: boolean | undefined
 }
 
+/** Kafka: UNKNOWN_TOPIC_OR_PARTITION */
+const notThere = 3
 /** Kafka: metadata.max.age.ms */
 const metadataAgeMs = 300_000
 /** How long a topic that was not found is looked for: a new one is not known to every broker at once. */
@@ -62,6 +64,8 @@ export class Cluster {
   readonly #nodes = new Map<number, Address>()
   readonly #topics = new Map<string, TopicMetadata & { readonly at: number }>()
   readonly #names = new Map<string, string>()
+  /** Why a topic is not known, by Kafka's number. */
+  readonly #refused = new Map<string, number>()
   readonly #coordinators = new Map<string, number>()
   readonly #closing = new AbortController()
   /** Names for the next question; one is on its way at a time. */
@@ -109,7 +113,8 @@ export class Cluster {
       async () => {
         await this.refresh([name])
         const found = this.#topics.get(name)
-        if (found === undefined) throw errorOf(3, { ...about, topic: name, partition: undefined })
+        if (found === undefined)
+          throw errorOf(this.#refused.get(name) ?? notThere, { ...about, topic: name, partition: undefined })
         return found
       },
       { ...options, about },
@@ -148,11 +153,10 @@ export class Cluster {
       if (typeof name !== 'string') continue
       if (errorCode !== 0 || partitions.length === 0) {
         this.#forget(name)
-        // Others are of the moment: asked again, it may be there.
-        if (errorCode !== 3 && errorCode !== 5)
-          throw errorOf(errorCode, { what: `Looking for topic ${name}`, topic: name })
+        this.#refused.set(name, errorCode === 0 ? notThere : errorCode)
         continue
       }
+      this.#refused.delete(name)
       const list: PartitionMetadata[] = []
       for (const { partitionIndex, leaderId, leaderEpoch } of partitions)
         list[partitionIndex] = { leader: leaderId, leaderEpoch }

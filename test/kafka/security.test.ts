@@ -35,7 +35,9 @@ beforeAll(async () => {
     ...stores,
     'sasl.enabled.mechanisms=PLAIN,SCRAM-SHA-256,SCRAM-SHA-512,OAUTHBEARER',
     'sasl.mechanism.inter.broker.protocol=PLAIN',
-    `listener.name.plaintext.plain.sasl.jaas.config=${login}.plain.PlainLoginModule required username="admin" password="secret" user_admin="secret" user_alice="open sesame";`,
+    'authorizer.class.name=org.apache.kafka.metadata.authorizer.StandardAuthorizer',
+    'super.users=User:ANONYMOUS;User:admin;User:alice;User:bob',
+    `listener.name.plaintext.plain.sasl.jaas.config=${login}.plain.PlainLoginModule required username="admin" password="secret" user_admin="secret" user_alice="open sesame" user_carol="knock knock";`,
     `listener.name.plaintext.scram-sha-256.sasl.jaas.config=${login}.scram.ScramLoginModule required;`,
     `listener.name.plaintext.scram-sha-512.sasl.jaas.config=${login}.scram.ScramLoginModule required;`,
     `listener.name.plaintext.oauthbearer.sasl.jaas.config=${login}.oauthbearer.OAuthBearerLoginModule required unsecuredLoginStringClaim_sub="admin";`,
@@ -131,6 +133,30 @@ describe('credentials', () => {
     await using cluster = broker({ tls: { ca }, requestTimeoutMs: 1_000 })
     const error = await failure(() => cluster.ready())
     expect(['NETWORK_EXCEPTION', 'REQUEST_TIMED_OUT', 'SASL_AUTHENTICATION_FAILED']).toContain(error.code)
+  })
+})
+
+describe('rights', () => {
+  const carol = { mechanism: 'PLAIN', username: 'carol', password: 'knock knock' } as const
+
+  test('a topic that one may not see: TOPIC_AUTHORIZATION_FAILED with its name, and others are not in the way', async () => {
+    const name = fresh('secret')
+    await using owner = broker({ tls: { ca }, sasl: plain })
+    await owner.createTopic(name)
+    await using stranger = broker({ tls: { ca }, sasl: carol, topics: { [name]: {} } })
+    const calls: (() => unknown)[] = [
+      () => stranger.ready(),
+      () => stranger.topic(name).publish({ value: 1 }),
+      () => stranger.topic(name).publishAll([{ value: 1 }]),
+      () => all(stranger.topic(name).read({ until: 'latest' })),
+      () => stranger.group(fresh('billing'), { topics: name }).lag(),
+      () => stranger.createTopic(fresh('orders')),
+    ]
+    for (const [i, error] of (await Promise.all(calls.map(failure))).entries()) {
+      expect(error).toMatchObject({ code: 'TOPIC_AUTHORIZATION_FAILED', retriable: false })
+      if (i < calls.length - 1) expect(error.details).toEqual({ topic: name })
+    }
+    expect(await all(owner.topic(name).read({ until: 'latest' }))).toEqual([])
   })
 })
 

@@ -95,9 +95,13 @@ export class Fetcher<R extends AnyRecord = AnyRecord> {
     })
   }
 
-  /** Equal shares: a partition that nobody reads can't take the memory of the others. */
+  /**
+   * Equal shares: a partition that nobody reads can't take the memory of the others. Of each there may be one share that is
+   * read, one that comes, and the copy that is made of it: three of them are twice fetchBytes.
+   */
   get #share(): number {
-    return Math.max(1, Math.min(partitionBytes, Math.floor(this.#options.fetchBytes / Math.max(1, this.#feeds.size))))
+    const share = Math.floor((2 * this.#options.fetchBytes) / (3 * Math.max(1, this.#feeds.size)))
+    return Math.max(1, Math.min(partitionBytes, share))
   }
 
   #fetch(): void {

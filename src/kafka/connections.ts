@@ -173,8 +173,7 @@ function failureOf(error: unknown, about: About, { host, port }: Address, timeou
   if (error instanceof MillraceError) return error
   const first = answeredErrors(error)?.codes[0]
   if (first !== undefined) return errorOf(first.code, { timeoutMs, ...about }, first.message, error)
-  if (kindOf(error) === 'network' || kindOf(error) === 'timeout')
-    return networkError(about.what, `${host}:${port}`, error, true)
+  if (kindOf(error) === 'network') return networkError(about.what, `${host}:${port}`, error, true)
   return new ClusterError(
     'UNKNOWN_SERVER_ERROR',
     'UNKNOWN_SERVER_ERROR',
@@ -189,16 +188,16 @@ function connectFailure(error: unknown, about: About, { host, port }: Address, m
     const details = { mechanism: mechanism ?? 'SASL' }
     return new ClusterError('SASL_AUTHENTICATION_FAILED', 'SASL_AUTHENTICATION_FAILED', details, { cause: error })
   }
-  return networkError(about.what, `${host}:${port}`, error, !isCertificate(error))
+  return networkError(about.what, `${host}:${port}`, error, !isOfTls(error))
 }
 
 function networkError(what: string, address: string, cause: unknown, retriable: boolean): ClusterError {
   return new ClusterError('NETWORK_EXCEPTION', 'NETWORK_EXCEPTION', { what, address }, { cause, retriable })
 }
 
-/** What TLS refuses stays refused. Kafka: SslAuthenticationException. */
-function isCertificate(error: unknown): boolean {
+/** What TLS refuses, or that it is wanted, stays so. Kafka: SslAuthenticationException. */
+function isOfTls(error: unknown): boolean {
   for (let cause = error as { code?: unknown; cause?: unknown } | undefined; cause; cause = cause.cause as typeof cause)
-    if (typeof cause.code === 'string' && /CERT|^ERR_(TLS|SSL)/.test(cause.code)) return true
+    if (typeof cause.code === 'string' && /CERT|^ERR_(TLS|SSL)|^PLT_KFK_USER$/.test(cause.code)) return true
   return false
 }

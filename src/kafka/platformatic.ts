@@ -107,19 +107,24 @@ export function answeredErrors(
   return { codes, response }
 }
 
-/** What a failure without an answer was: the credentials, a time limit, the connection, or none of these. */
-export function kindOf(error: unknown): 'authentication' | 'timeout' | 'network' | 'protocol' | undefined {
-  for (let cause: unknown = error, depth = 0; cause !== undefined && depth < 8; depth++) {
-    const { name, code, apiId, errors } = cause as { name?: string; code?: string; apiId?: string; errors?: unknown[] }
-    if (code === 'PLT_KFK_AUTHENTICATION' || apiId === 'SASL_AUTHENTICATION_FAILED') return 'authentication'
-    if (code === 'PLT_KFK_RESPONSE' && errors?.some(one => (one as { apiId?: string }).apiId?.includes('SASL')))
-      return 'authentication'
-    cause = (cause as { cause?: unknown }).cause
-    if (cause !== undefined) continue
-    // TimeoutError has the code of NetworkError.
-    if (name === 'TimeoutError' || /timed out/.test(String((error as Error).message))) return 'timeout'
+/**
+ * What a failure without an answer was: the credentials, the connection, or neither. The last cause that tells decides:
+ * a connection that is lost while it authenticates says nothing about the credentials.
+ */
+export function kindOf(error: unknown): 'authentication' | 'network' | undefined {
+  let kind: 'authentication' | 'network' | undefined
+  for (let cause: unknown = error; typeof cause === 'object' && cause !== null; ) {
+    const {
+      code,
+      errors,
+      cause: next,
+    } = cause as { code?: unknown; errors?: readonly { apiId?: string }[]; cause?: unknown }
+    if (code === 'PLT_KFK_AUTHENTICATION') kind = 'authentication'
+    // Its code is also that of a time limit; users' errors are those of TLS.
+    if (code === 'PLT_KFK_NETWORK' || code === 'PLT_KFK_USER') kind = 'network'
+    if (code === 'PLT_KFK_UNEXPECTED_CORRELATION_ID') kind = 'network'
+    if (code === 'PLT_KFK_RESPONSE' && errors?.some(({ apiId }) => apiId?.includes('SASL'))) return 'authentication'
+    cause = next
   }
-  const code = (error as { code?: unknown } | null)?.code
-  if (code === 'PLT_KFK_NETWORK') return 'network'
-  return code === 'PLT_KFK_UNEXPECTED_CORRELATION_ID' ? 'network' : undefined
+  return kind
 }

@@ -257,7 +257,10 @@ export class EngineConsumer<R extends AnyRecord> extends Closing implements Cons
   pause(partitions: readonly TopicPartition[] = this.assignment): void {
     this.#checkOpen()
     checkTopicPartitions('partitions', partitions)
-    for (const term of partitions.map(entry => this.#owned(entry))) term.paused = true
+    for (const term of partitions.map(entry => this.#owned(entry))) {
+      term.paused = true
+      term.source.pause?.(true)
+    }
   }
 
   resume(partitions: readonly TopicPartition[] = this.assignment): void {
@@ -265,6 +268,7 @@ export class EngineConsumer<R extends AnyRecord> extends Closing implements Cons
     checkTopicPartitions('partitions', partitions)
     for (const term of partitions.map(entry => this.#owned(entry))) {
       term.paused = false
+      term.source.pause?.(false)
       this.#member.turns.add(term)
     }
     this.#member.wake()

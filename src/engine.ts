@@ -23,6 +23,8 @@ export interface Source<R extends AnyRecord> extends TopicPartition {
   /** Calls `waiter.available()` once when there is more to read, or an answer to resolve(); then forgets it. */
   whenMore(waiter: Waiter): void
   forget(waiter: Waiter): void
+  /** Nothing of it will be read for a while, or it will again: what is not there yet need not be fetched. */
+  pause?(paused: boolean): void
   /**
    * The offset that is meant; 'committed': where a new owner starts (committed, else by autoOffsetReset).
    * Undefined: not known yet, `whenMore` tells. Throws NO_OFFSET_FOR_PARTITION.

@@ -84,6 +84,8 @@ export class Member<R extends AnyRecord> implements MemberPort<R>, Committer<R> 
   #lost: TopicPartition[] = []
   /** What callbacks threw, until a call reports it. */
   #errors: unknown[] = []
+  /** Why it could not take part. */
+  #refusal: unknown
   #ready: { resolve: () => void; reject: (error: unknown) => void }[] = []
   readonly #left = new Deferred()
   #deadline: unknown
@@ -254,8 +256,10 @@ export class Member<R extends AnyRecord> implements MemberPort<R>, Committer<R> 
     this.#rejoining = false
     this.#out = error
     this.#phase = 'expelled'
+    // Whoever waits for it to be ready is told; else the next call that can tell. To close it is no failure.
+    if (this.#ready.length === 0 || this.activity !== undefined) this.#errors.push(error)
+    this.#refusal = error
     this.#rejectReady(error)
-    this.#errors.push(error)
     this.#changed()
   }
 
@@ -382,7 +386,9 @@ export class Member<R extends AnyRecord> implements MemberPort<R>, Committer<R> 
         return
       }
       if (this.closing && (this.#terms.size === 0 || !this.live)) return this.#leave('closed')
-      if (this.#phase === 'expelled' && this.activity !== undefined && !this.closing) this.#rejoin()
+      // Why it was refused is told before it is tried again.
+      if (this.#phase === 'expelled' && this.activity !== undefined && !this.closing && this.#errors.length === 0)
+        this.#rejoin()
     }
     this.#tellReady()
     this.#unsettled = this.closing || !this.live || this.#lost.length > 0 || this.#dueCallback() !== undefined
@@ -686,7 +692,7 @@ export class Member<R extends AnyRecord> implements MemberPort<R>, Committer<R> 
     const { activity } = this
     this.activity = undefined
     // A listener that throws the same error each time has failed once.
-    const errors = [...new Set(this.#errors.splice(0))]
+    const errors = [...new Set(this.#errors.splice(0))].filter(error => error !== this.#refusal)
     const untold = activity?.over(errors) ?? errors
     if (untold.length === 0) this.#left.resolve()
     else if (untold.length === 1) this.#left.reject(untold[0])

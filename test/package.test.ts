@@ -1,4 +1,4 @@
-import { readdir, readFile } from 'node:fs/promises'
+import { readdir, readFile, symlink, unlink } from 'node:fs/promises'
 import { builtinModules } from 'node:module'
 import { join, sep } from 'node:path'
 import { createContext, runInContext } from 'node:vm'
@@ -41,31 +41,60 @@ describe('the tarball', () => {
       ['.cjs', '.cjs.map', '.d.cts', '.d.ts', '.js', '.js.map'].map(suffix => `dist/${name}${suffix}`)
     const shared = /^dist\/[a-z-]+-\w{8}(\.c?js|\.c?js\.map|\.d\.c?ts)$/
     const built = files.filter(file => file.startsWith('dist/') && !shared.test(file)).sort()
-    expect(built).toEqual([...entry('index'), ...entry('testing/index')].sort())
+    const entries = ['index', 'testing/index', 'streams/index', 'kafka/index']
+    expect(built).toEqual(entries.flatMap(entry).sort())
   })
 
-  test('depends on eventemitter3 and murmurhash-js, and on nothing else', async () => {
-    const { dependencies, peerDependencies, optionalDependencies } = await manifest()
+  test('depends on eventemitter3 and murmurhash-js, for a cluster on its client, and on nothing else', async () => {
+    const { dependencies, peerDependencies, peerDependenciesMeta, optionalDependencies } = await manifest()
     expect(Object.keys(dependencies as object)).toEqual(['eventemitter3', 'murmurhash-js'])
-    expect({ peerDependencies, optionalDependencies }).toEqual({})
+    expect({ peerDependencies, peerDependenciesMeta, optionalDependencies: optionalDependencies ?? {} }).toEqual({
+      peerDependencies: { '@platformatic/kafka': '>=1.35.0 <3' },
+      peerDependenciesMeta: { '@platformatic/kafka': { optional: true } },
+      optionalDependencies: {},
+    })
   })
+
+  /** What a file imports of packages, of Node, and later, when it needs it. */
+  async function importsOf(file: string): Promise<{ packages: string[]; ofNode: string[]; later: string[] }> {
+    const { metafile } = await build({
+      entryPoints: [join(installed, 'dist', file)],
+      bundle: true,
+      write: false,
+      packages: 'external',
+      platform: 'neutral',
+      outdir: app,
+      metafile: true,
+    })
+    const imports = Object.values(metafile.inputs).flatMap(input => input.imports.filter(found => found.external))
+    const isOfNode = (name: string): boolean => name.startsWith('node:') || builtinModules.includes(name)
+    const named = (names: readonly string[]): string[] => [...new Set(names)].sort()
+    const later = imports.filter(({ kind }) => kind === 'dynamic-import').map(({ path }) => path)
+    const atOnce = imports.filter(({ kind }) => kind !== 'dynamic-import').map(({ path }) => path)
+    return {
+      packages: named(atOnce.filter(name => !isOfNode(name))),
+      ofNode: named(atOnce.filter(isOfNode)),
+      later: named(later),
+    }
+  }
 
   test.each(['index.js', 'index.cjs', 'testing/index.js', 'testing/index.cjs'])(
     '%s imports those two, and no module of Node',
     async file => {
-      const { metafile } = await build({
-        entryPoints: [join(installed, 'dist', file)],
-        bundle: true,
-        write: false,
-        packages: 'external',
-        platform: 'neutral',
-        outdir: app,
-        metafile: true,
+      expect(await importsOf(file)).toEqual({ packages: ['eventemitter3', 'murmurhash-js'], ofNode: [], later: [] })
+    },
+  )
+
+  test.each(['kafka/index.js', 'kafka/index.cjs'])(
+    '%s imports the client of a cluster when it is first needed, and modules of Node by their full names',
+    async file => {
+      const { packages, ofNode, later } = await importsOf(file)
+      expect({ packages, later }).toEqual({
+        packages: ['eventemitter3', 'murmurhash-js'],
+        later: ['@platformatic/kafka'],
       })
-      const imports = Object.values(metafile.inputs).flatMap(input => input.imports)
-      const packages = new Set(imports.filter(found => found.external).map(found => found.path))
-      expect([...packages].sort()).toEqual(['eventemitter3', 'murmurhash-js'])
-      expect(builtinModules.filter(name => packages.has(name))).toEqual([])
+      expect(ofNode).toContain('node:net')
+      expect(ofNode.filter(name => !name.startsWith('node:'))).toEqual([])
     },
   )
 
@@ -97,6 +126,35 @@ describe.each(formats)('%s', format => {
       Object.keys(await import('millrace')).sort(),
       Object.keys(await import('millrace/testing')).sort(),
     ])
+  })
+
+  test('gives what names a broker of a cluster', async () => {
+    const code = `${load(format, format === 'mjs' ? '* as kafka' : 'kafka', 'millrace/kafka')}
+      console.log(JSON.stringify(Object.keys(kafka)))`
+    expect(await printed(format, code)).toEqual(['kafkaBroker'])
+  })
+
+  const unreachable = `${load(format, '{ isMillraceError }', 'millrace')}
+    ${load(format, '{ kafkaBroker }', 'millrace/kafka')}
+    kafkaBroker({ bootstrapBrokers: ['127.0.0.1:1'], requestTimeoutMs: 100 }).ready().catch(error =>
+      console.log(JSON.stringify([isMillraceError(error), error.code, error.message])))`
+
+  test('says what to install where the client of a cluster is missing', async () => {
+    const [known, code, message] = (await printed(format, unreachable)) as [boolean, string, string]
+    expect([known, code]).toEqual([true, 'UNSUPPORTED_VERSION'])
+    expect(message).toContain('npm install @platformatic/kafka')
+  })
+
+  test('finds the client of a cluster where it is installed', async () => {
+    const place = join(app, 'node_modules/@platformatic')
+    await symlink(join(root, 'node_modules/@platformatic'), place, 'dir')
+    try {
+      const [known, code, message] = (await printed(format, unreachable)) as [boolean, string, string]
+      expect([known, code]).toEqual([true, 'NETWORK_EXCEPTION'])
+      expect(message).toContain('127.0.0.1:1')
+    } finally {
+      await unlink(place)
+    }
   })
 
   test('has one class of errors for both entry points', async () => {
@@ -132,7 +190,11 @@ describe('declarations', () => {
     export const broker = new Broker<{ orders: { id: number } }>({ clock: new ManualClock() })
     export const consumer: Consumer = broker.group('billing', { topics: 'orders' }).join()
     // @ts-expect-error a wrong value
-    broker.topic('orders').publish({ value: 1 })`
+    broker.topic('orders').publish({ value: 1 })
+    import { kafkaBroker } from 'millrace/kafka'
+    export const cluster = kafkaBroker<{ orders: { id: number } }>({ bootstrapBrokers: ['localhost:9092'] })
+    // @ts-expect-error a wrong value here too
+    void cluster.topic('orders').publish({ value: 1 })`
 
   // The library of ES2022 knows nothing of disposal: the package brings that. Bundlers: programs.test.ts.
   test.each([

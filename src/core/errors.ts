@@ -67,7 +67,7 @@ const messages: { readonly [Code in ErrorCode]: (details: ErrorDetails[Code]) =>
   HANDLER_FAILED: d => `The handler failed on ${at(d)} offset ${d.offset} (attempts: ${d.attempts}); see cause`,
   UNKNOWN_SERVER_ERROR: d => `Unexpected error: ${d.error}`,
   NETWORK_EXCEPTION: d => `${d.what} failed${d.address === undefined ? '' : ` at ${d.address}`}: no connection`,
-  UNSUPPORTED_VERSION: d => `${d.what} is not supported by the cluster: it needs ${d.needed}`,
+  UNSUPPORTED_VERSION: d => `${d.what} is not supported: it needs ${d.needed}`,
   SASL_AUTHENTICATION_FAILED: d => `Authentication by ${d.mechanism} failed`,
   TOPIC_AUTHORIZATION_FAILED: d => `Not authorized for topic ${d.topic}`,
   GROUP_AUTHORIZATION_FAILED: d => `Not authorized for group ${d.group}`,

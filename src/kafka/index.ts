@@ -1,1 +1,2 @@
-export {}
+export { type KafkaBroker, kafkaBroker } from './broker.js'
+export type { KafkaBrokerOptions } from './options.js'

@@ -1,0 +1,361 @@
+import { MillraceError } from '../index.js'
+import { Connections, type ConnectionsOptions, type Lane } from './connections.js'
+import { type About, ClusterError, errorOf, kafkaNameOf } from './errors.js'
+import type { Address, Api, Kafka } from './platformatic.js'
+
+export interface ClusterOptions extends ConnectionsOptions {
+  readonly bootstrap: readonly Address[]
+  readonly deliveryTimeoutMs: number
+}
+
+/** A partition as the cluster's metadata has it. */
+export interface PartitionMetadata {
+  /** The broker that leads it; -1 while there is none. */
+  readonly leader: number
+  readonly leaderEpoch: number
+}
+export interface TopicMetadata {
+  readonly name: string
+  readonly id: string
+  readonly partitions: readonly PartitionMetadata[]
+}
+
+/** Who is to answer: a broker by its id, any of them, a group's coordinator, or a partition's leader. */
+export type Target =
+  | number
+  | 'any'
+  | { readonly group: string }
+  | { readonly topic: string; readonly partition: number }
+
+export interface RequestOptions {
+  readonly about: About
+  /** @default requestTimeoutMs for one try, deliveryTimeoutMs with retries */
+  readonly timeoutMs?: number | undefined
+  readonly signal?: AbortSignal | undefined
+  /** @default 'main' */
+  readonly lane?: Lane | undefined
+  /** Gives an answer that has error codes in it, for who looks at each. */
+  readonly partial?: boolean | undefined
+}
+
+/** Kafka: UNKNOWN_TOPIC_OR_PARTITION */
+const notThere = 3
+/** Kafka: metadata.max.age.ms */
+const metadataAgeMs = 300_000
+/** How long a topic that was not found is looked for: a new one is not known to every broker at once. */
+const unknownTopicMs = 1_000
+/** Kafka: retry.backoff.ms, retry.backoff.max.ms; ExponentialBackoff's jitter. */
+const backoffMs = 100
+const longestBackoffMs = 1_000
+const jitter = 0.2
+
+/** The wait before a retry, doubled each time, with jitter. Kafka: ExponentialBackoff. */
+export function backoff(attempt: number): number {
+  const ms = Math.min(longestBackoffMs, backoffMs * 2 ** attempt)
+  return ms * (1 - jitter + 2 * jitter * Math.random())
+}
+
+/** What is known of a cluster, and requests to it: who leads what, who coordinates whom, retries within a time limit. */
+export class Cluster {
+  readonly requestTimeoutMs: number
+  readonly deliveryTimeoutMs: number
+  readonly #bootstrap: readonly Address[]
+  readonly #connections: Connections
+  readonly #nodes = new Map<number, Address>()
+  readonly #topics = new Map<string, TopicMetadata & { readonly at: number }>()
+  readonly #names = new Map<string, string>()
+  /** Why a topic is not known, by Kafka's number. */
+  readonly #refused = new Map<string, number>()
+  readonly #coordinators = new Map<string, number>()
+  readonly #closing = new AbortController()
+  /** Names for the next question; one is on its way at a time. */
+  #asked = new Set<string>()
+  #next: Promise<void> | undefined
+  #current: Promise<void> = Promise.resolve()
+  #clusterKnown = false
+  #rounds = 0
+
+  constructor(options: ClusterOptions) {
+    const { bootstrap, requestTimeoutMs, deliveryTimeoutMs } = options
+    this.requestTimeoutMs = requestTimeoutMs
+    this.deliveryTimeoutMs = deliveryTimeoutMs
+    this.#bootstrap = bootstrap
+    this.#connections = new Connections(options)
+  }
+
+  // ── what is known ──
+
+  /** As last heard; undefined before it was asked for, or when it is gone. */
+  topic(name: string): TopicMetadata | undefined {
+    return this.#topics.get(name)
+  }
+  /** The name of a topic by its id, as last heard. */
+  topicName(id: string): string | undefined {
+    return this.#names.get(id)
+  }
+  /** Undefined while there is none, none is known, or what is known is outdated: metadata() asks. */
+  leaderOf(topic: string, partition: number): number | undefined {
+    const known = this.#topics.get(topic)
+    const leader = known?.partitions[partition]?.leader
+    return leader === undefined || leader < 0 || known!.at === 0 ? undefined : leader
+  }
+
+  /** Waits until the topic is known. UNKNOWN_TOPIC_OR_PARTITION when it is not there. */
+  async metadata(name: string, options: Partial<RequestOptions> = {}): Promise<TopicMetadata> {
+    const known = this.#topics.get(name)
+    if (known !== undefined && known.at > 0) {
+      if (Date.now() - known.at >= metadataAgeMs) this.refresh([name]).catch(() => {})
+      return known
+    }
+    const about = { what: `Looking for topic ${name}`, topic: name, ...options.about }
+    const started = Date.now()
+    return this.retrying(
+      async () => {
+        await this.refresh([name])
+        const found = this.#topics.get(name)
+        if (found === undefined)
+          throw errorOf(this.#refused.get(name) ?? notThere, { ...about, topic: name, partition: undefined })
+        return found
+      },
+      { ...options, about },
+      error => kafkaNameOf(error) !== 'UNKNOWN_TOPIC_OR_PARTITION' || Date.now() - started < unknownTopicMs,
+    )
+  }
+
+  /** Asks the cluster about topics, and who is in it; several calls become one question. */
+  refresh(names: Iterable<string>): Promise<void> {
+    for (const name of names) this.#asked.add(name)
+    this.#next ??= this.#current
+      .catch(() => {})
+      .then(() => {
+        const asked = this.#asked
+        this.#asked = new Set()
+        this.#next = undefined
+        this.#current = this.#askMetadata([...asked])
+        return this.#current
+      })
+    return this.#next
+  }
+
+  async #askMetadata(names: string[]): Promise<void> {
+    const answer = await this.#anyone(kafka => kafka.metadataV12.api, [names, false, false], {
+      about: { what: 'Asking for the metadata of the cluster' },
+      partial: true,
+    })
+    this.#clusterKnown = true
+    const nodes = new Set<number>()
+    for (const { nodeId, host, port } of answer.brokers) {
+      nodes.add(nodeId)
+      this.#nodes.set(nodeId, { host, port })
+    }
+    for (const nodeId of this.#nodes.keys()) if (!nodes.has(nodeId)) this.#nodes.delete(nodeId)
+    for (const { name, topicId, errorCode, partitions } of answer.topics) {
+      if (typeof name !== 'string') continue
+      if (errorCode !== 0 || partitions.length === 0) {
+        this.#forget(name)
+        this.#refused.set(name, errorCode === 0 ? notThere : errorCode)
+        continue
+      }
+      this.#refused.delete(name)
+      const list: PartitionMetadata[] = []
+      for (const { partitionIndex, leaderId, leaderEpoch } of partitions)
+        list[partitionIndex] = { leader: leaderId, leaderEpoch }
+      this.#topics.set(name, { name, id: topicId, partitions: list, at: Date.now() })
+      this.#names.set(topicId, name)
+    }
+  }
+  #forget(name: string): void {
+    const known = this.#topics.get(name)
+    if (known !== undefined) this.#names.delete(known.id)
+    this.#topics.delete(name)
+  }
+
+  /** The broker that coordinates a group. */
+  async coordinator(group: string): Promise<number> {
+    const known = this.#coordinators.get(group)
+    if (known !== undefined) return known
+    const about = { what: `Looking for the coordinator of group ${group}`, group }
+    const answer = await this.#anyone(kafka => kafka.findCoordinatorV6.api, [0, [group]], { about, partial: true })
+    const { errorCode, errorMessage, nodeId, host, port } = answer.coordinators[0]!
+    if (errorCode !== 0) throw errorOf(errorCode, about, errorMessage)
+    this.#nodes.set(nodeId, { host, port })
+    this.#coordinators.set(group, nodeId)
+    return nodeId
+  }
+
+  // ── requests ──
+
+  /** Tries again what fails for the moment, with back-off, until the time is over. */
+  request<Args extends unknown[], Answer>(
+    to: Target,
+    api: (kafka: Kafka) => Api<Args, Answer>,
+    args: Args,
+    options: RequestOptions,
+  ): Promise<Answer> {
+    return this.retrying(left => this.send(to, api, args, { ...options, timeoutMs: left }), options)
+  }
+
+  /** Tries once. What it fails with makes whoever is behind `to` be looked for anew. */
+  async send<Args extends unknown[], Answer>(
+    to: Target,
+    api: (kafka: Kafka) => Api<Args, Answer>,
+    args: Args,
+    options: RequestOptions,
+  ): Promise<Answer> {
+    options.signal?.throwIfAborted()
+    if (to === 'any') return this.#anyone(api, args, options)
+    try {
+      const node = await this.#nodeOf(to)
+      const address = await this.#addressOf(node, options.about)
+      return await this.#connections.send(address, this.#sent(api, args, options))
+    } catch (error) {
+      this.heard(to, error)
+      throw error
+    }
+  }
+  #sent<Args extends unknown[], Answer>(
+    api: (kafka: Kafka) => Api<Args, Answer>,
+    args: Args,
+    { about, timeoutMs, lane = 'main', partial }: RequestOptions,
+  ): Parameters<typeof Connections.prototype.send<Args, Answer>>[1] {
+    const least = Math.min(this.requestTimeoutMs, timeoutMs ?? this.requestTimeoutMs)
+    return { api, args, about, timeoutMs: least, lane, partial }
+  }
+
+  /** An error of that target: what it makes outdated is forgotten. */
+  heard(to: Target, error: unknown): void {
+    const name = kafkaNameOf(error)
+    if (name === undefined) return
+    const gone = name === 'NETWORK_EXCEPTION' || name === 'REQUEST_TIMED_OUT'
+    if (typeof to !== 'object') return
+    if ('group' in to) {
+      if (gone || name === 'NOT_COORDINATOR' || name === 'COORDINATOR_NOT_AVAILABLE')
+        this.#coordinators.delete(to.group)
+    } else if (gone || staleMetadata.has(name)) {
+      this.outdated(to.topic)
+    }
+  }
+  /** What is known of a topic is old: the next who needs it asks. */
+  outdated(name: string): void {
+    const known = this.#topics.get(name)
+    if (known !== undefined) this.#topics.set(name, { ...known, at: 0 })
+  }
+
+  async #nodeOf(to: Exclude<Target, 'any'>): Promise<number> {
+    if (typeof to === 'number') return to
+    if ('group' in to) return this.coordinator(to.group)
+    const { topic, partition } = to
+    const about = { what: `Looking for the leader of ${topic}-${partition}`, topic, partition }
+    const { partitions } = await this.metadata(topic, { about })
+    const found = partitions[partition]
+    if (found === undefined) throw errorOf(3, about)
+    if (found.leader >= 0) return found.leader
+    this.outdated(topic)
+    throw errorOf(5, about)
+  }
+  async #addressOf(node: number, about: About): Promise<Address> {
+    if (!this.#nodes.has(node)) await this.refresh([])
+    const address = this.#nodes.get(node)
+    if (address !== undefined) return address
+    const details = { what: about.what, address: `node ${node}, which is not in the cluster now` }
+    throw new ClusterError('NETWORK_EXCEPTION', 'NETWORK_EXCEPTION', details, { retriable: true })
+  }
+
+  /** Any of the brokers, one after the other until one answers; before any is known, those of the bootstrap list. */
+  async #anyone<Args extends unknown[], Answer>(
+    api: (kafka: Kafka) => Api<Args, Answer>,
+    args: Args,
+    options: RequestOptions,
+  ): Promise<Answer> {
+    const known = [...this.#nodes.values()]
+    const first = this.#rounds++
+    const turned = known.map((_, i) => known[(first + i) % known.length]!)
+    let failure: unknown
+    for (const address of [...turned, ...this.#bootstrap]) {
+      try {
+        return await this.#connections.send(address, this.#sent(api, args, options))
+      } catch (error) {
+        failure = error
+        const name = kafkaNameOf(error)
+        if (name !== 'NETWORK_EXCEPTION' && name !== 'REQUEST_TIMED_OUT') throw error
+      }
+    }
+    throw failure
+  }
+
+  /** Calls again, after a back-off, what fails for the moment, as long as the time and `worthwhile` allow. */
+  async retrying<T>(
+    attempt: (leftMs: number) => Promise<T>,
+    { timeoutMs = this.deliveryTimeoutMs, signal }: Partial<RequestOptions>,
+    worthwhile: (error: unknown) => boolean = () => true,
+  ): Promise<T> {
+    const started = Date.now()
+    for (let tries = 0; ; tries++) {
+      // Where nobody has answered yet, nobody may be there: that is told soon.
+      const limit = this.#clusterKnown ? timeoutMs : Math.min(timeoutMs, this.requestTimeoutMs)
+      const left = started + limit - Date.now()
+      try {
+        return await attempt(Math.max(1, left))
+      } catch (error) {
+        const wait = backoff(tries)
+        const retriable = error instanceof MillraceError && error.retriable
+        if (!retriable || !worthwhile(error) || Date.now() + wait - started >= limit) throw error
+        await this.pause(wait, signal)
+      }
+    }
+  }
+
+  /** Waits; rejects when the cluster is closed, or with the signal's reason. */
+  pause(ms: number, signal?: AbortSignal): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const closing = this.#closing.signal
+      const end = (): void => {
+        clearTimeout(timer)
+        closing.removeEventListener('abort', onClose)
+        signal?.removeEventListener('abort', onAbort)
+      }
+      const onClose = (): void => {
+        end()
+        reject(new MillraceError('CLOSED', { what: 'This broker' }))
+      }
+      const onAbort = (): void => {
+        end()
+        reject(signal!.reason)
+      }
+      const timer = setTimeout(() => {
+        end()
+        resolve()
+      }, ms)
+      if (closing.aborted) return onClose()
+      if (signal?.aborted) return onAbort()
+      closing.addEventListener('abort', onClose)
+      signal?.addEventListener('abort', onAbort)
+    })
+  }
+
+  get closed(): boolean {
+    return this.#closing.signal.aborted
+  }
+  /** Who had a lane of its own needs it no more. */
+  endLane(lane: Lane): void {
+    this.#connections.endLane(lane)
+  }
+  async close(): Promise<void> {
+    this.#closing.abort()
+    await this.#connections.close()
+  }
+}
+
+/** Kafka: InvalidMetadataException, and what says that a partition is elsewhere. */
+const staleMetadata: ReadonlySet<string> = new Set([
+  'UNKNOWN_TOPIC_OR_PARTITION',
+  'LEADER_NOT_AVAILABLE',
+  'NOT_LEADER_OR_FOLLOWER',
+  'REPLICA_NOT_AVAILABLE',
+  'LISTENER_NOT_FOUND',
+  'KAFKA_STORAGE_ERROR',
+  'FENCED_LEADER_EPOCH',
+  'UNKNOWN_LEADER_EPOCH',
+  'UNKNOWN_TOPIC_ID',
+  'INCONSISTENT_TOPIC_ID',
+])

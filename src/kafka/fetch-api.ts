@@ -1,0 +1,86 @@
+import type { Api, Kafka, Reader } from './platformatic.js'
+import type { AbortedTransaction } from './record-batches.js'
+
+export interface FetchedPartition {
+  readonly partition: number
+  readonly errorCode: number
+  readonly aborted: readonly AbortedTransaction[]
+  /** Record batches as the log has them, the last one perhaps not whole. */
+  readonly records: Buffer | undefined
+}
+export interface FetchAnswer {
+  /** The client, which its batches are read by. */
+  readonly kafka: Kafka
+  readonly errorCode: number
+  readonly topics: readonly { readonly topicId: string; readonly partitions: readonly FetchedPartition[] }[]
+}
+export type FetchArgs = Parameters<Kafka['fetchV17']['createRequest']>
+type FetchApi = Api<FetchArgs, FetchAnswer>
+
+const apiKey = 1
+const apiVersion = 17
+let made: FetchApi | undefined
+
+/**
+ * Fetch as the client writes it, but read without making an object of every record, and past the tagged fields that a
+ * partition which has moved comes with.
+ */
+export function fetchApi(kafka: Kafka): FetchApi {
+  made ??= kafka.createAPI<FetchArgs, FetchAnswer>(
+    apiKey,
+    apiVersion,
+    kafka.fetchV17.createRequest,
+    (_id, _key, _version, reader) => read(kafka, reader),
+  )
+  return made
+}
+
+function read(kafka: Kafka, reader: Reader): FetchAnswer {
+  // How long the broker held it back for a quota.
+  reader.readInt32()
+  const errorCode = reader.readInt16()
+  // Of a fetch session: there is none.
+  reader.readInt32()
+  const topics = list(reader, () => ({
+    topicId: reader.readUUID(),
+    partitions: list(reader, () => partition(reader)),
+  }))
+  return { kafka, errorCode, topics }
+}
+
+function partition(reader: Reader): FetchedPartition {
+  const index = reader.readInt32()
+  const errorCode = reader.readInt16()
+  // High watermark, last stable offset, log start offset.
+  reader.skip(24)
+  const aborted = list(reader, () => ({
+    producerId: reader.readInt64(),
+    firstOffset: Number(reader.readInt64()),
+  }))
+  // The replica that the broker would rather have asked: none where no rack is named.
+  reader.readInt32()
+  const size = reader.readUnsignedVarInt() - 1
+  const records = size > 0 ? reader.buffer.slice(reader.position, reader.position + size) : undefined
+  if (size > 0) reader.skip(size)
+  return { partition: index, errorCode, aborted, records }
+}
+
+/** A compact array, each of its entries with tagged fields behind it. */
+function list<T>(reader: Reader, entry: () => T): T[] {
+  const length = reader.readUnsignedVarInt() - 1
+  const entries: T[] = []
+  for (let i = 0; i < length; i++) {
+    entries.push(entry())
+    skipTaggedFields(reader)
+  }
+  return entries
+}
+
+/** KIP-482: how many, then each one's tag, size and bytes. */
+export function skipTaggedFields(reader: Reader): void {
+  const count = reader.readUnsignedVarInt()
+  for (let i = 0; i < count; i++) {
+    reader.readUnsignedVarInt()
+    reader.skip(reader.readUnsignedVarInt())
+  }
+}

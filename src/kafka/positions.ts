@@ -1,0 +1,113 @@
+import { type AnyRecord, MillraceError } from '../index.js'
+import { keyOf } from './by-topic.js'
+import type { Cluster } from './cluster.js'
+import { committedOffsets } from './committed-offsets.js'
+import { findOffsets, type Isolation, type OffsetQuestion } from './offsets.js'
+import type { Answer, ClusterSource, Question, Questions } from './source.js'
+
+export interface PositionsOptions {
+  readonly group: string
+  readonly isolation: Isolation
+  readonly autoOffsetReset: 'earliest' | 'latest' | 'none'
+}
+
+interface Asked<R extends AnyRecord> {
+  readonly source: ClusterSource<R>
+  readonly to: Question
+}
+
+/**
+ * Answers the questions of one member's sources where to start; those asked in one go become one request to the group's
+ * coordinator and one to each leader. They are asked until there is an answer: a poll waits through an outage. Kafka:
+ * OffsetsRequestManager.
+ */
+export class Positions<R extends AnyRecord> implements Questions<R> {
+  readonly #cluster: Cluster
+  readonly #options: PositionsOptions
+  readonly #closing = new AbortController()
+  #asked: Asked<R>[] = []
+
+  constructor(cluster: Cluster, options: PositionsOptions) {
+    this.#cluster = cluster
+    this.#options = options
+  }
+
+  ask(source: ClusterSource<R>, to: Question): void {
+    this.#asked.push({ source, to })
+    if (this.#asked.length > 1) return
+    setImmediate(() => {
+      const asked = this.#asked
+      this.#asked = []
+      void this.#answer(asked)
+    })
+  }
+
+  close(): void {
+    this.#closing.abort()
+  }
+
+  async #answer(asked: readonly Asked<R>[]): Promise<void> {
+    const started = asked.filter(({ to }) => to === 'committed')
+    const sought = asked.filter(({ to }) => to !== 'committed')
+    await Promise.all([
+      this.#telling(started, () => this.#startOf(started)),
+      this.#telling(sought, () =>
+        this.#look(
+          sought,
+          sought.map(({ source, to }) => question(source, to)),
+        ),
+      ),
+    ])
+  }
+
+  async #startOf(asked: readonly Asked<R>[]): Promise<void> {
+    const { group, autoOffsetReset } = this.#options
+    const sources = asked.map(({ source }) => source)
+    const committed = await committedOffsets(this.#cluster, group, sources, this.#patiently)
+    const open: Asked<R>[] = []
+    for (const one of asked) {
+      const { source } = one
+      const { topic, partition } = source
+      const offset = source.committed ?? committed.get(keyOf(source))
+      source.committed = offset
+      if (offset !== undefined) source.answer(one.to, { offset })
+      else if (autoOffsetReset !== 'none') open.push(one)
+      else source.answer(one.to, { error: new MillraceError('NO_OFFSET_FOR_PARTITION', { group, topic, partition }) })
+    }
+    const reset = autoOffsetReset === 'latest' ? 'latest' : 'earliest'
+    await this.#telling(open, () =>
+      this.#look(
+        open,
+        open.map(({ source }) => question(source, source.isNew ? 'earliest' : reset)),
+      ),
+    )
+  }
+
+  async #look(asked: readonly Asked<R>[], wanted: readonly OffsetQuestion[]): Promise<void> {
+    if (asked.length === 0) return
+    const { group, isolation } = this.#options
+    const about = { what: `Looking where group ${group} starts`, group }
+    const found = await findOffsets(this.#cluster, wanted, isolation, { ...this.#patiently, about })
+    for (const [i, { source, to }] of asked.entries()) source.answer(to, { offset: found[i]! })
+  }
+
+  async #telling(asked: readonly Asked<R>[], look: () => Promise<void>): Promise<void> {
+    if (asked.length === 0) return
+    try {
+      await look()
+    } catch (error) {
+      if (this.#closing.signal.aborted) return
+      const answer: Answer = { error }
+      for (const { source, to } of asked) source.answer(to, answer)
+    }
+  }
+
+  get #patiently(): { timeoutMs: number; signal: AbortSignal } {
+    return { timeoutMs: Number.MAX_SAFE_INTEGER, signal: this.#closing.signal }
+  }
+}
+
+function question<R extends AnyRecord>(source: ClusterSource<R>, to: Question): OffsetQuestion {
+  const { topic, partition } = source
+  return { topic, partition, at: to as Exclude<Question, 'committed'> }
+}

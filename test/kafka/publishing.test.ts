@@ -1,0 +1,308 @@
+// What becomes of what is published to a cluster: by way of batches, sequences and retries.
+import { createHash } from 'node:crypto'
+import { jsonCodec, lastHeader, type RecordMetadata } from 'millrace'
+import type { KafkaBroker } from 'millrace/kafka'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { type Node, startNode } from './cluster.js'
+import { type AnyTopics, all, failure, fresh, onCluster } from './support.js'
+
+const upTo = (count: number): number[] => [...Array(count).keys()]
+
+describe('batches', () => {
+  test.each(['none', 'gzip', 'snappy', 'lz4'] as const)('compressed by %s: all there, in order', async compression => {
+    await using broker = onCluster({ producer: { compression } })
+    const orders = await broker.createTopic(fresh('orders'))
+    await orders.publishAll(upTo(5_000).map(value => ({ key: `key ${value % 7}`, value, headers: { n: `${value}` } })))
+    const found = await all(orders.read({ until: 'latest' }))
+    expect(found.map(({ value }) => value)).toEqual(upTo(5_000))
+    expect(found.every(record => lastHeader(record, 'n') === `${record.value}`)).toBe(true)
+  })
+
+  test('more than a request takes, of several topics at once', async () => {
+    await using broker = onCluster()
+    const topics = await Promise.all(upTo(3).map(() => broker.createTopic(fresh('orders'), { partitions: 2 })))
+    const text = 'x'.repeat(10_000)
+    await Promise.all(
+      topics.map(topic => topic.publishAll(upTo(400).map(i => ({ partition: i % 2, value: `${i} ${text}` })))),
+    )
+    for (const topic of topics) {
+      const found = await all(topic.read({ until: 'latest' }))
+      for (const partition of [0, 1])
+        expect(
+          found.filter(record => record.partition === partition).map(({ value }) => Number.parseInt(value, 10)),
+        ).toEqual(upTo(400).filter(i => i % 2 === partition))
+    }
+  })
+
+  test('every record is told its own place', async () => {
+    await using broker = onCluster()
+    const orders = await broker.createTopic(fresh('orders'), { partitions: 3 })
+    const told = await Promise.all(upTo(1_000).map(value => orders.publish({ key: `${value % 50}`, value })))
+    const found = await all(orders.read({ until: 'latest' }))
+    const places = new Map(
+      found.map(({ partition, offset, value, timestamp }) => [value, { partition, offset, timestamp }]),
+    )
+    expect(told.map(({ partition, offset, timestamp }) => ({ partition, offset, timestamp }))).toEqual(
+      upTo(1_000).map(value => places.get(value)),
+    )
+  })
+
+  test('publishAll() takes no more from its records than there is room for', async () => {
+    await using broker = onCluster({ producer: { bufferBytes: 100_000 } })
+    const orders = await broker.createTopic(fresh('orders'))
+    let taken = 0
+    let acknowledged = 0
+    let most = 0
+    const text = 'x'.repeat(1_000)
+    // Who publishes one by one hears of each: the difference is what waits.
+    function* records(): Generator<{ value: string }> {
+      for (; taken < 2_000; taken++) {
+        most = Math.max(most, taken - acknowledged)
+        yield { value: text }
+      }
+    }
+    const bulk = orders.publishAll(records())
+    const reading = (async () => {
+      for await (const _ of orders.read()) if (++acknowledged === 2_000) break
+    })()
+    await Promise.all([bulk, reading])
+    expect(taken).toBe(2_000)
+    // What is buffered, and what has been acknowledged and not yet read.
+    expect(most).toBeLessThan(1_900)
+  })
+
+  test('publish() and publishAll() keep the order of the calls, also beyond what there is room for', async () => {
+    await using broker = onCluster({ producer: { bufferBytes: 2_000 } })
+    const orders = await broker.createTopic(fresh('orders'))
+    const calls: unknown[] = []
+    for (let i = 0; i < 600; i += 6) {
+      calls.push(orders.publish({ value: i }), orders.publish({ value: i + 1 }))
+      calls.push(orders.publishAll([2, 3, 4].map(more => ({ value: i + more }))))
+      calls.push(orders.publish({ value: i + 5 }))
+    }
+    await Promise.all(calls)
+    expect((await all(orders.read({ until: 'latest' }))).map(({ value }) => value)).toEqual(upTo(600))
+  })
+
+  test('what a publisher does afterwards to what it gave changes nothing', async () => {
+    await using broker = onCluster({ keys: 'bytes' })
+    const bytes = { encode: (value: Uint8Array) => value, decode: (value: Uint8Array) => value }
+    const orders = await broker.createTopic<string>(fresh('orders'), { codec: bytes })
+    const given = new TextEncoder().encode('first')
+    const records = [{ key: given, value: given, headers: { h: given } }]
+    const published = orders.publish(records[0] as never)
+    const bulk = orders.publishAll(records as never)
+    given.fill(0)
+    records.length = 0
+    await Promise.all([published, bulk])
+    const [one, two] = await all(orders.read({ until: 'latest' }))
+    const text = (value: unknown): string => new TextDecoder().decode(value as Uint8Array)
+    expect([text(one!.key), text(one!.value), lastHeader(one!, 'h')]).toEqual(['first', 'first', 'first'])
+    // A bulk takes its records when it comes to them.
+    expect(two).toBeDefined()
+  })
+
+  test('lingerMs waits for more, and flush() does not', async () => {
+    await using broker = onCluster({ producer: { lingerMs: 60_000 } })
+    const orders = await broker.createTopic(fresh('orders'))
+    let told: RecordMetadata | undefined
+    const published = Promise.resolve(orders.publish({ value: 1 })).then(metadata => {
+      told = metadata
+    })
+    expect(await all(orders.read({ until: 'latest' }))).toEqual([])
+    expect(told).toBeUndefined()
+    await broker.flush()
+    await published
+    expect((await all(orders.read({ until: 'latest' }))).length).toBe(1)
+  })
+
+  test('flush() rejects with the first that is not acknowledged', async () => {
+    await using broker = onCluster()
+    const orders = await broker.createTopic(fresh('orders'))
+    const refused = failure(() => orders.publish({ value: 'x'.repeat(2_000_000) }))
+    const error = await failure(() => broker.flush())
+    expect(error).toMatchObject({ code: 'MESSAGE_TOO_LARGE' })
+    expect(error).toBe(await refused)
+    await broker.flush()
+  })
+
+  test('close() waits for what was published', async () => {
+    const broker = onCluster({ producer: { lingerMs: 60_000 } })
+    const orders = await broker.createTopic(fresh('orders'))
+    const published = upTo(100).map(value => orders.publish({ value }))
+    await broker.close()
+    expect((await Promise.all(published)).map(({ offset }) => offset)).toEqual(upTo(100))
+  })
+
+  test('a topic that takes only small batches gets small ones', async () => {
+    await using broker = onCluster()
+    const name = fresh('orders')
+    await withConfig(broker, name, 'max.message.bytes', '20000')
+    const orders = broker.topic(name)
+    const told = await Promise.all(upTo(500).map(value => orders.publish({ value: `${value} ${'x'.repeat(500)}` })))
+    expect(told.map(({ offset }) => offset)).toEqual(upTo(500))
+    const found = await all(orders.read({ until: 'latest' }))
+    expect(found.map(({ value }) => Number.parseInt(value, 10))).toEqual(upTo(500))
+  })
+
+  test('where the cluster gives the time, publish() tells that', async () => {
+    await using broker = onCluster()
+    const name = fresh('orders')
+    await withConfig(broker, name, 'message.timestamp.type', 'LogAppendTime')
+    const before = Date.now()
+    const { timestamp } = await broker.topic(name).publish({ value: 1, timestamp: 1_000 })
+    expect(timestamp).toBeGreaterThanOrEqual(before)
+    expect((await all(broker.topic(name).read({ until: 'latest' })))[0]!.timestamp).toBe(timestamp)
+  })
+})
+
+/** Makes a topic with a setting that createTopic() does not have. */
+async function withConfig(broker: KafkaBroker<AnyTopics>, topic: string, name: string, value: string): Promise<void> {
+  const { cluster } = broker as unknown as { cluster: import('../../src/kafka/cluster.js').Cluster }
+  const made = { name: topic, numPartitions: 1, replicationFactor: 1, assignments: [], configs: [{ name, value }] }
+  await cluster.request('any', kafka => kafka.createTopicsV7.api, [[made], 5_000, false], { about: { what: 'test' } })
+}
+
+describe('under faults', () => {
+  let node: Node
+  beforeAll(async () => {
+    node = await startNode()
+  })
+  afterAll(() => node.remove())
+
+  /** Publishes without a pause, awaited or not, until it is told to stop; gives what was acknowledged, by value. */
+  function publisher(broker: KafkaBroker<AnyTopics>, name: string) {
+    const told = new Map<number, RecordMetadata>()
+    const failed: unknown[] = []
+    let going = true
+    const work = (async () => {
+      const orders = broker.topic(name)
+      let value = 0
+      while (going) {
+        const turn = upTo(50).map(async () => {
+          const own = value++
+          await Promise.resolve(orders.publish({ key: `${own % 10}`, value: own })).then(
+            metadata => told.set(own, metadata),
+            error => failed.push(error),
+          )
+        })
+        await Promise.all(turn)
+        await new Promise(resolve => setImmediate(resolve))
+      }
+    })()
+    return {
+      told,
+      failed,
+      async stop() {
+        going = false
+        await work
+      },
+    }
+  }
+  async function until(holds: () => boolean, what: string): Promise<void> {
+    const deadline = Date.now() + 45_000
+    while (!holds()) {
+      if (Date.now() > deadline) throw new Error(`waited in vain for ${what}`)
+      await new Promise(resolve => setTimeout(resolve, 20))
+    }
+  }
+
+  test.each([
+    ['is stopped and started again', (n: Node) => n.stop(), (n: Node) => n.again()],
+    ['is killed and started again', (n: Node) => n.kill(), (n: Node) => n.again()],
+    ['stands still for longer than a request may take', (n: Node) => n.stall(), (n: Node) => n.resume()],
+  ])('the broker %s under load: nothing is lost, doubled or out of order', async (_, hit, mend) => {
+    await using broker = onCluster({ bootstrapBrokers: [node.address], requestTimeoutMs: 1_500 })
+    const name = fresh('orders')
+    const orders = await broker.createTopic(name, { partitions: 3 })
+    const load = publisher(broker, name)
+    await until(() => load.told.size > 500, 'a start')
+    await hit(node)
+    await new Promise(resolve => setTimeout(resolve, 2_500))
+    const before = load.told.size
+    await mend(node)
+    await until(() => load.told.size > before + 1_000, 'publishing to go on')
+    await load.stop()
+    expect(load.failed).toEqual([])
+    const found = await all(orders.read({ until: 'latest' }))
+    const values = found.map(({ value }) => value as number)
+    expect(values.length).toBe(new Set(values).size)
+    expect(values.length).toBe(load.told.size)
+    for (const { value, partition, offset } of found) expect(load.told.get(value)).toMatchObject({ partition, offset })
+    for (const key of upTo(10).map(String)) {
+      const own = found.filter(record => record.key === key).map(({ value }) => value as number)
+      expect(own).toEqual([...own].sort((a, b) => a - b))
+    }
+  })
+
+  test('what can not be delivered in deliveryTimeoutMs is told, and not written twice by the next', async () => {
+    await using broker = onCluster({
+      bootstrapBrokers: [node.address],
+      requestTimeoutMs: 500,
+      deliveryTimeoutMs: 1_500,
+    })
+    const orders = await broker.createTopic(fresh('orders'))
+    await orders.publish({ value: 'before' })
+    await node.stall()
+    const error = await failure(() => orders.publish({ value: 'in vain' }))
+    await node.resume()
+    expect(error).toMatchObject({ retriable: true })
+    expect(['REQUEST_TIMED_OUT', 'NETWORK_EXCEPTION']).toContain(error.code)
+    await orders.publish({ value: 'after' })
+    const values = (await all(orders.read({ until: 'latest' }))).map(({ value }) => value)
+    // Whether the one that was given up is there nobody can know; but only once, and before what came later.
+    expect(values.filter(value => value !== 'in vain')).toEqual(['before', 'after'])
+    expect(values.filter(value => value === 'in vain').length).toBeLessThanOrEqual(1)
+  })
+})
+
+describe('keys and values', () => {
+  test('keys as bytes, text headers as UTF-8, a tombstone as null bytes', async () => {
+    await using text = onCluster()
+    await using bytes = onCluster({ keys: 'bytes' })
+    const name = fresh('orders')
+    await text.createTopic(name)
+    await text.topic(name).publish({ key: 'Zoë', value: null, headers: { trace: 'é' } })
+    await bytes.topic(name).publish({ key: new Uint8Array([0xff, 0]) as never, value: 2 })
+    const [first, second] = await all(bytes.topic(name).read({ until: 'latest' }))
+    expect(first).toMatchObject({ key: new TextEncoder().encode('Zoë'), value: null })
+    expect(first!.headers).toEqual([['trace', new TextEncoder().encode('é')]])
+    expect(second!.key).toEqual(new Uint8Array([0xff, 0]))
+    expect((await all(text.topic(name).read({ until: 'latest' })))[0]!.key).toBe('Zoë')
+  })
+
+  test('what can not be decoded goes to the dead letter topic with its bytes as they are', async () => {
+    const name = fresh('orders')
+    const dead = fresh('dead')
+    const digest = (value: unknown): string => createHash('sha1').update(JSON.stringify(value)).digest('hex')
+    const signed = {
+      encode: (value: unknown) => jsonCodec<unknown>().encode({ value, digest: digest(value) }),
+      decode(encoded: Uint8Array) {
+        const { value, digest: expected } = jsonCodec<any>().decode(encoded)
+        if (digest(value) !== expected) throw new Error('forged')
+        return value
+      },
+    }
+    await using broker = onCluster({
+      topics: { [name]: { partitions: 1, codec: signed }, [dead]: { partitions: 1, codec: signed } },
+    })
+    await using raw = onCluster()
+    await broker.ready()
+    await broker.topic(name).publish({ value: 'good' })
+    await raw.topic(name).publish({ key: 'k', value: { value: 'bad', digest: 'none' } })
+    await broker.topic(name).publish({ value: 'good again' })
+    const consumer = broker.group(fresh('billing'), { topics: name }).join()
+    const handled: unknown[] = []
+    await consumer.run(
+      ({ value }, { stop }) => {
+        handled.push(value)
+        if (handled.length === 2) stop()
+      },
+      { deadLetter: broker.topic(dead) },
+    )
+    expect(handled).toEqual(['good', 'good again'])
+    const [buried] = await all(raw.topic(dead).read({ until: 'latest' }))
+    expect(buried).toMatchObject({ key: 'k', value: { value: 'bad', digest: 'none' } })
+    expect(lastHeader(buried!, '__dlq.errors.offset')).toBe('1')
+  })
+})

@@ -1,0 +1,61 @@
+// What tests of members on a real cluster share: conditions awaited with a deadline, and requests past the library.
+import { inject } from 'vitest'
+import { Cluster } from '../../src/kafka/cluster.js'
+import { resolveKafkaOptions } from '../../src/kafka/options.js'
+
+export const deadlineMs = 15_000
+
+/** Resolves when it holds; fails with what was waited for. */
+export async function until(
+  what: string,
+  holds: () => boolean | Promise<boolean>,
+  ms: number = deadlineMs,
+): Promise<void> {
+  const end = Date.now() + ms
+  while (!(await holds())) {
+    if (Date.now() > end) throw new Error(`waited ${ms} ms in vain for ${what}`)
+    await soon()
+  }
+}
+/** What it gives, or a failure with what was waited for. */
+export function within<T>(what: string, promise: Promise<T>, ms: number = deadlineMs): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const timer = setTimeout(() => reject(new Error(`waited ${ms} ms in vain for ${what}`)), ms)
+    promise.then(resolve, reject).finally(() => clearTimeout(timer))
+  })
+}
+const soon = (): Promise<void> => new Promise(resolve => setTimeout(resolve, 5))
+
+/** So long: for what must go on, or must not happen, over a time that the cluster measures. */
+export const pass = (ms: number): Promise<void> => new Promise(resolve => setTimeout(resolve, ms))
+
+export interface Gate {
+  readonly opened: Promise<void>
+  open(): void
+}
+export function gate(): Gate {
+  let open!: () => void
+  const opened = new Promise<void>(resolve => {
+    open = resolve
+  })
+  return { opened, open }
+}
+
+/** Requests that a broker of the library does not make. */
+export function cluster(): Cluster {
+  return new Cluster(resolveKafkaOptions({ bootstrapBrokers: [inject('kafka')] }))
+}
+
+/** Settings of one group. Kafka: consumer.session.timeout.ms, consumer.heartbeat.interval.ms */
+export async function configureGroup(group: string, settings: Readonly<Record<string, string>>): Promise<void> {
+  const own = cluster()
+  const configs = Object.entries(settings).map(([name, value]) => ({ name, configOperation: 0 as const, value }))
+  const groupResource = 32
+  await own.request(
+    'any',
+    kafka => kafka.incrementalAlterConfigsV1.api,
+    [[{ resourceType: groupResource as never, resourceName: group, configs }], false],
+    { about: { what: 'Configuring a group' } },
+  )
+  await own.close()
+}

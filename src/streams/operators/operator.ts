@@ -1,4 +1,5 @@
 import type { RecordContext } from '../record.js'
+import type { ObservedTime } from '../stores/observed-time.js'
 
 /**
  * What stands at a node of a topology, made anew for each task. It works synchronously, keeps state in stores and time
@@ -29,8 +30,11 @@ export interface OperatorContext {
   forwardTo(child: string, value: unknown, key: unknown, context: RecordContext): void
   /** A store that the node is connected to (or a global one), as stores/ makes it. */
   store<S>(name: string): S
-  /** A number that is state: undone with the record that changed it, and restored with the task (time changelog). The name is unique within the node. @default -1 at first */
-  time(name: string, initial?: number): TimeCell
+  /**
+   * A time that is state (Kafka keeps it in a field): undone with the record that moved it, restored with the task by the
+   * time changelog. The name is unique within the node; asked for in init().
+   */
+  time(name: string, initial?: number): ObservedTime
   /** As Kafka's punctuations fire. Gives back what cancels it. */
   schedule(
     intervalMs: number,
@@ -44,12 +48,6 @@ export interface OperatorContext {
   result<T>(value: T): Exclude<T, undefined>
   /** The key or timestamp or other plain thing is not what it must be: throws a TypeError that names the node. */
   refuse(what: string): never
-}
-
-/** Kafka keeps these in fields; here they are state of the task. */
-export interface TimeCell {
-  /** Reads and writes; a write that changes nothing costs nothing. */
-  value: number
 }
 
 /** How an operator reads another table's row for a key, without a store of its own where it can. Kafka: KTableValueGetter. */

@@ -1,8 +1,8 @@
 import type { Undoable, UndoLog } from './undo-log.js'
 
 /**
- * A time that only a rollback turns back: the largest timestamp that a store or an operator has seen, or the end of the
- * window it emitted last. State of its task, as the rows of a store are: `restore` sets it on another instance.
+ * A time that is state: the largest timestamp that a store or an operator has seen, or the end of the window it emitted
+ * last. A rollback turns it back; with its task it moves to another instance.
  */
 export class ObservedTime implements Undoable {
   readonly name: string
@@ -20,20 +20,20 @@ export class ObservedTime implements Undoable {
     return this.#value
   }
 
-  /** The later of what it was and `time`, which it is from now on. */
-  advance(time: number): number {
-    if (time > this.#value) this.set(time)
-    return this.#value
-  }
-
-  /** Also backwards, which a smallest time needs (the earliest record that waits in a join, say). */
-  set(time: number): void {
+  /** Backwards, too: the smallest timestamp of what waits in a join is such a time. */
+  set value(time: number) {
     if (time === this.#value) return
     this.#undo.add(this, this.#value)
     this.#value = time
   }
 
-  /** As it was when its task stopped elsewhere. Nothing to undo. */
+  /** The later of what it was and `time`, which it is from now on. */
+  advance(time: number): number {
+    if (time > this.#value) this.value = time
+    return this.#value
+  }
+
+  /** As it was when its task stopped elsewhere. Can't be undone. */
   restore(time: number): void {
     this.#value = time
   }

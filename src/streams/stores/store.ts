@@ -1,13 +1,11 @@
+import type { Stamped } from '../record.js'
 import type { ObservedTime } from './observed-time.js'
 import type { UndoLog } from './undo-log.js'
 
-/** A value and the timestamp of the record that made it. Never changed in place, so it can be kept. Kafka: ValueAndTimestamp. */
-export interface Row<V> {
-  readonly value: V
-  readonly timestamp: number
-}
+// Rows that stores hand out are never changed in place, so they can be kept.
+
 /** Kafka: KeyValue<Windowed<K>, ValueAndTimestamp<V>>; where the window ends, its operator knows. */
-export interface WindowRow<V> extends Row<V> {
+export interface WindowRow<V> extends Stamped<V> {
   readonly key: string
   readonly start: number
 }
@@ -56,21 +54,21 @@ export interface StateStore {
 
 /** Keys are text, in the order of their UTF-8 bytes. Kafka: TimestampedKeyValueStore. */
 export interface TimestampedKeyValueStore<V = unknown> extends StateStore {
-  get(key: string): Row<V> | undefined
+  get(key: string): Stamped<V> | undefined
   /** A value of null or undefined: the row is gone. */
   put(key: string, value: V | null | undefined, timestamp: number): void
   /** The row that was there. */
-  delete(key: string): Row<V> | undefined
+  delete(key: string): Stamped<V> | undefined
   /** The keys as of the call, both ends included; a row that is gone when its turn comes is left out. */
-  range(from?: string, to?: string, reverse?: boolean): IterableIterator<readonly [key: string, row: Row<V>]>
+  range(from?: string, to?: string, reverse?: boolean): IterableIterator<readonly [key: string, row: Stamped<V>]>
   /** Those that begin with a text. */
-  prefix(prefix: string, reverse?: boolean): IterableIterator<readonly [key: string, row: Row<V>]>
+  prefix(prefix: string, reverse?: boolean): IterableIterator<readonly [key: string, row: Stamped<V>]>
 }
 
 /** One row for a key and a start; starts at or before (the latest start it was given) - retentionMs are out. Kafka: TimestampedWindowStore. */
 export interface TimestampedWindowStore<V = unknown> extends StateStore {
   readonly retentionMs: number
-  get(key: string, start: number): Row<V> | undefined
+  get(key: string, start: number): Stamped<V> | undefined
   /** A value of null or undefined: the row is gone. What is out of retention is left out. */
   put(key: string, value: V | null | undefined, start: number, timestamp: number): void
   /** One key's windows that start within from..to, by start. As of the call. */
@@ -82,7 +80,8 @@ export interface TimestampedWindowStore<V = unknown> extends StateStore {
 /** A stream's records that wait to be joined: any number for a key and a timestamp, in the order they came. Kafka: WindowStore that retains duplicates. */
 export interface JoinWindowStore<V = unknown> extends StateStore {
   readonly retentionMs: number
-  put(key: string, value: V, timestamp: number): void
+  /** A value of null only moves its time on, as in Kafka. */
+  put(key: string, value: V | null, timestamp: number): void
   /** One key's records within from..to, by timestamp, then as they came. As of the call. */
   fetch(key: string, from: number, to: number): readonly WindowRow<V>[]
 }

@@ -3,36 +3,46 @@ export interface Undoable {
   undo(a: unknown, b: unknown, c: unknown): void
 }
 
+/** Slots beyond it are given back at a commit, so that one large record does not hold memory for good. */
+const kept = 1_024
+
 /**
- * What a record has changed in the stores and clocks of its task, so that it can be taken back when a callback throws.
- * One for each task, shared by all of its stores. Kept as columns, since every write of a store adds a step.
+ * What a record has changed in the stores and times of its task, so that it can be taken back when a callback throws.
+ * One for each task, shared by all of its stores. Kept as columns whose slots are used again, since every write of a
+ * store adds a step.
  */
 export class UndoLog {
-  readonly #owners: Undoable[] = []
-  readonly #steps: unknown[] = []
+  #owners: Undoable[] = []
+  #steps: unknown[] = []
+  #length = 0
 
   /** Notes a step that has just been taken: on a rollback `owner.undo(a, b, c)` takes it back. */
   add(owner: Undoable, a?: unknown, b?: unknown, c?: unknown): void {
-    this.#owners.push(owner)
-    this.#steps.push(a, b, c)
+    const at = 3 * this.#length
+    this.#owners[this.#length++] = owner
+    this.#steps[at] = a
+    this.#steps[at + 1] = b
+    this.#steps[at + 2] = c
   }
 
   /** What was changed since the last commit or rollback stays. */
   commit(): void {
-    if (this.#owners.length === 0) return
-    this.#owners.length = 0
-    this.#steps.length = 0
+    this.#length = 0
+    if (this.#owners.length <= kept) return
+    this.#owners = []
+    this.#steps = []
   }
 
   /** What was changed since the last commit or rollback is taken back, the latest first. */
   rollback(): void {
-    const owners = this.#owners.splice(0)
-    const steps = this.#steps.splice(0)
-    for (let i = owners.length - 1; i >= 0; i--) owners[i]!.undo(steps[3 * i], steps[3 * i + 1], steps[3 * i + 2])
+    const owners = this.#owners
+    const steps = this.#steps
+    for (let i = this.#length - 1; i >= 0; i--) owners[i]!.undo(steps[3 * i], steps[3 * i + 1], steps[3 * i + 2])
+    this.commit()
   }
 
   /** Steps since the last commit or rollback. */
   get length(): number {
-    return this.#owners.length
+    return this.#length
   }
 }

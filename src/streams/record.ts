@@ -42,3 +42,5 @@ export interface Stamped<V> {
   readonly value: V
   readonly timestamp: number
 }
+
+export const noHeaders: Headers = Object.freeze([])

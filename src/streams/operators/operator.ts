@@ -46,8 +46,8 @@ export interface OperatorContext {
    * promise is a TypeError that names the node, and TopologyTestDriver has it frozen.
    */
   result<T>(value: T): Exclude<T, undefined>
-  /** The key or timestamp or other plain thing is not what it must be: throws a TypeError that names the node. */
-  refuse(what: string): never
+  /** A callback gave what it must not give: throws a TypeError that names the node and shows the value. */
+  refuse(what: string, value: unknown): never
 }
 
 /** How an operator reads another table's row for a key, without a store of its own where it can. Kafka: KTableValueGetter. */

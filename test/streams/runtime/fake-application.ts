@@ -87,7 +87,8 @@ export class CountTask implements TopologyTask {
   }
   start(): void {
     this.hooks.init?.(this.id)
-    if (this.hooks.everyMs !== undefined && this.subtopology.id === 1) this.#due = this.hooks.now!() + this.hooks.everyMs
+    if (this.hooks.everyMs !== undefined && this.subtopology.id === 1)
+      this.#due = this.hooks.now!() + this.hooks.everyMs
   }
   timestampOf({ timestamp }: ConsumerRecord): number {
     return timestamp
@@ -96,7 +97,14 @@ export class CountTask implements TopologyTask {
     const { key, value, timestamp, headers } = record
     if (this.subtopology.id === 0) {
       this.hooks.see?.(record, this.id)
-      this.#put({ topic: `${this.applicationId}-keys-repartition`, partition: undefined, key, value, timestamp, headers })
+      this.#put({
+        topic: `${this.applicationId}-keys-repartition`,
+        partition: undefined,
+        key,
+        value,
+        timestamp,
+        headers,
+      })
     } else {
       const count = (this.counts.get(key!) ?? 0) + 1
       this.#put({ topic: 'out', partition: undefined, key, value: count, timestamp, headers })

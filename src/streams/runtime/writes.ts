@@ -1,0 +1,150 @@
+import { type Broker, isMillraceError, MillraceError, type ProducerRecord, type Topic } from '../../index.js'
+import type { ChangelogRecord, Output } from '../task/seam.js'
+
+type AnyTopic = Topic<any, string>
+interface Write {
+  readonly topic: AnyTopic
+  readonly record: ProducerRecord<unknown>
+}
+
+/** Before a write that may succeed later is tried again. Kafka: retry.backoff.ms. */
+const retryBackoffMs = 100
+/** No topic has so many partitions. */
+const noPartition = Number.MAX_SAFE_INTEGER
+
+/** What the tasks of one instance want written: refused while all can still be undone, or written in order. */
+export class Writes {
+  readonly #broker: Broker<any>
+  readonly #topics = new Map<string, AnyTopic>()
+  readonly #compacted = new Map<string, boolean>()
+  #queue: Write[] = []
+  /** Of writes whose outcome is not known at once. */
+  #answers: Promise<unknown>[] = []
+
+  constructor(broker: Broker<any>) {
+    this.#broker = broker
+  }
+
+  topic(name: string): AnyTopic {
+    let topic = this.#topics.get(name)
+    if (topic === undefined) {
+      topic = this.#broker.topic(name) as AnyTopic
+      this.#topics.set(name, topic)
+    }
+    return topic
+  }
+
+  /** UNKNOWN_TOPIC_OR_PARTITION, INVALID_RECORD: as far as the broker can say at once (a cluster can't). */
+  admit({ topic: name, partition, key }: Output): void {
+    const topic = this.topic(name)
+    if (partition !== undefined) {
+      const partitions = topic.partitionCount()
+      if (typeof partitions === 'number' && !(partition < partitions))
+        throw new MillraceError('UNKNOWN_TOPIC_OR_PARTITION', { topic: name, partition })
+    }
+    if (key === null && this.#isCompacted(topic))
+      throw new MillraceError('INVALID_RECORD', { topic: name, reason: 'a compacted topic needs a key' })
+  }
+
+  /** Asked with a record that is written nowhere: what is wrong with its key is found before its partition. */
+  #isCompacted(topic: AnyTopic): boolean {
+    let compacted = this.#compacted.get(topic.name)
+    if (compacted === undefined) {
+      compacted = false
+      try {
+        const answer: unknown = topic.publish({ key: null, value: null, partition: noPartition })
+        if (isThenable(answer)) answer.then(undefined, () => {})
+      } catch (error) {
+        compacted = isMillraceError(error, 'INVALID_RECORD')
+      }
+      this.#compacted.set(topic.name, compacted)
+    }
+    return compacted
+  }
+
+  add(topic: string, record: ProducerRecord<unknown>): void {
+    this.#queue.push({ topic: this.topic(topic), record })
+  }
+  addOutputs(outputs: readonly Output[]): void {
+    for (const output of outputs) this.add(output.topic, output)
+  }
+  /** Of several changes of one row only the last: changelogs are compacted anyway. */
+  addChanges(changes: readonly ChangelogRecord[], partition: number): void {
+    const latest = new Map<string, Map<string, ChangelogRecord>>()
+    for (const change of changes) {
+      const rows = latest.get(change.topic) ?? new Map<string, ChangelogRecord>()
+      latest.set(change.topic, rows)
+      // In the order of the last changes.
+      rows.delete(change.key)
+      rows.set(change.key, change)
+    }
+    for (const [topic, rows] of latest)
+      for (const { key, value, timestamp } of rows.values()) this.add(topic, { key, value, timestamp, partition })
+  }
+
+  get empty(): boolean {
+    return this.#queue.length === 0 && this.#answers.length === 0
+  }
+  /** The outcome of what was written is not known yet. */
+  get open(): boolean {
+    return this.#answers.length > 0
+  }
+
+  /** Writes it all, in order. Nothing is awaited that is no promise: undefined where all is written when it returns. */
+  flush(): Promise<void> | undefined {
+    try {
+      this.#send()
+    } catch (error) {
+      return this.#sendAgain(error)
+    }
+    return this.open ? this.#settle() : undefined
+  }
+
+  #send(): void {
+    const queue = this.#queue
+    let sent = 0
+    try {
+      for (; sent < queue.length; sent++) {
+        const { topic, record } = queue[sent]!
+        const answer: unknown = topic.publish(record)
+        if (!isThenable(answer)) continue
+        // Whoever flushes hears of it; until then it is nobody's.
+        answer.then(undefined, () => {})
+        this.#answers.push(answer as Promise<unknown>)
+      }
+    } finally {
+      this.#queue = sent === queue.length ? [] : queue.slice(sent)
+    }
+  }
+
+  /** What was refused for now goes first, so that nothing is reordered. */
+  async #sendAgain(refusal: unknown): Promise<void> {
+    let again: { readonly refusal: unknown } | undefined = { refusal }
+    while (again !== undefined) {
+      if (!isRetriable(again.refusal)) throw again.refusal
+      await later(this.#broker, retryBackoffMs)
+      again = undefined
+      try {
+        this.#send()
+      } catch (error) {
+        again = { refusal: error }
+      }
+    }
+    await this.#settle()
+  }
+
+  async #settle(): Promise<void> {
+    await Promise.all(this.#answers.splice(0))
+  }
+}
+
+export function isThenable(value: unknown): value is PromiseLike<unknown> {
+  return typeof (value as PromiseLike<unknown> | null | undefined)?.then === 'function'
+}
+/** The same call may succeed later. Kafka: RetriableException. */
+export function isRetriable(error: unknown): boolean {
+  return isMillraceError(error) && error.retriable
+}
+export function later({ clock }: Broker<any>, ms: number): Promise<void> {
+  return new Promise(resolve => void clock.setTimeout(resolve, ms))
+}

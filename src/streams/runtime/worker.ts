@@ -54,6 +54,8 @@ export class Worker {
   /** Tasks that have done something since their last writes. */
   readonly #touched = new Set<TaskRun>()
   #assignment: readonly TopicPartition[] | undefined
+  /** What the last poll rejected with. */
+  #suspect: { readonly error: unknown } | undefined
   #joined = false
   #closing = false
   #failure: { readonly error: unknown } | undefined
@@ -115,7 +117,7 @@ export class Worker {
     this.#pauseFull()
     const records = await this.#poll()
     if (this.over) return
-    for (const record of records) this.#tasks.queue(record.topic, record.partition)?.add(record)
+    if (records !== undefined) this.#take(records)
     await this.#uninterrupted(() => this.#turn())
   }
   async #uninterrupted(act: () => Promise<void>): Promise<void> {
@@ -133,6 +135,8 @@ export class Worker {
     this.#joined = true
     if (this.over) return
     try {
+      // Had before and not told to have lost them: another may have worked on them meanwhile.
+      this.#drop(this.#tasks.revoked(partitions))
       this.#pause(partitions)
       for (const run of this.#tasks.assigned(partitions)) void this.#restore(run)
     } catch (error) {
@@ -276,26 +280,39 @@ export class Worker {
     }
   }
 
-  async #poll(): Promise<readonly ConsumerRecord[]> {
+  /** Undefined where it was woken, or is to try again. */
+  async #poll(): Promise<readonly ConsumerRecord[] | undefined> {
     const { broker, maxPollRecords } = this.#setting
     const busy = this.#wake.take() || [...this.#tasks.runs].some(run => run.running && run.waiting)
     const timeoutMs = busy ? 0 : this.#unpinned.size > 0 ? this.#pinAfterMs : undefined
     if (timeoutMs !== 0) this.#armTimer()
     try {
-      const records = (await this.#consumer.poll({
+      return (await this.#consumer.poll({
         maxRecords: maxPollRecords,
         ...(timeoutMs === undefined ? {} : { timeoutMs }),
         ...(timeoutMs === 0 ? {} : { signal: this.#wake.signal }),
       })) as ConsumerRecord[]
-      const drained = records.length < maxPollRecords
-      for (const { queues } of this.#tasks.runs) for (const queue of queues) if (!queue.paused) queue.drained = drained
-      return records
     } catch (error) {
-      if (this.#wake.isReason(error) || this.#consumer.closed) return []
+      if (this.#wake.isReason(error) || this.#consumer.closed) return undefined
       if (!isRetriable(error)) throw error
+      this.#suspect = { error }
       await later(broker, retryBackoffMs)
-      return []
+      return undefined
     }
+  }
+  #take(records: readonly ConsumerRecord[]): void {
+    this.#checkTold()
+    const drained = records.length < this.#setting.maxPollRecords
+    for (const { queues } of this.#tasks.runs) for (const queue of queues) if (!queue.paused) queue.drained = drained
+    for (const record of records) this.#tasks.queue(record.topic, record.partition)?.add(record)
+  }
+  /** What a poll rejected with may have kept it from hearing of an assignment, which no later poll brings up again. */
+  #checkTold(): void {
+    const suspect = this.#suspect
+    this.#suspect = undefined
+    if (suspect === undefined) return
+    for (const { topic, partition } of this.#consumer.assignment)
+      if (this.#tasks.queue(topic, partition) === undefined) throw suspect.error
   }
 
   async #turn(): Promise<void> {

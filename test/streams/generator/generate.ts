@@ -16,7 +16,7 @@ interface Handle {
   used: boolean
 }
 
-const KEYS = ['text', 'ofValue', 'modulo', 'constant', 'nothingIfOdd'] as const
+const KEYS = ['text', 'ofValue', 'textOfValue', 'modulo', 'constant', 'nothingIfOdd'] as const
 const PREDICATES = ['isEven', 'isThird', 'isShort', 'isThere', 'isLowKey', 'all', 'none'] as const
 const MAPPERS = ['same', 'upper', 'length', 'increment', 'half', 'text', 'withKey', 'nothingIfOdd'] as const
 const REDUCERS = ['sum', 'sum', 'concat', 'concat', 'max', 'last', 'first', 'nothingIfThird'] as const

@@ -60,6 +60,7 @@ export const mapper = (name: string): ((value: Content, key: StreamKey) => Conte
 const keys: Record<string, (value: Content, key: any) => any> = {
   same: (_, key) => key,
   text: (_, key) => text(key),
+  textOfValue: value => text(value),
   ofValue: value => characters(value, 1).join(''),
   modulo: value => `g${((number(value) % 3) + 3) % 3}`,
   constant: () => 'c',

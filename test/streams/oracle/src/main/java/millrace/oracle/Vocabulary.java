@@ -76,6 +76,7 @@ final class Vocabulary {
     return switch (by) {
       case "same" -> key;
       case "text" -> text(key);
+      case "textOfValue" -> text(value);
       case "ofValue" -> String.join("", characters(value, 1));
       case "modulo" -> "g" + Math.floorMod(number(value), 3L);
       case "constant" -> "c";

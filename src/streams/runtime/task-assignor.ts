@@ -48,7 +48,8 @@ function assign(members: readonly GroupMember[], shares: readonly Share[]): Assi
     owner.take(share)
     return false
   })
-  for (const share of free) {
+  // By sub-topology: each is spread over as many members as can be.
+  for (const share of free.sort((a, b) => a.subtopology - b.subtopology)) {
     let least: Taker | undefined
     for (const taker of takers)
       if (taker.wants(share) && (least === undefined || taker.before(least, share))) least = taker

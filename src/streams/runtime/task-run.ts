@@ -38,6 +38,10 @@ export class PartitionQueue {
     this.#at = 0
     this.#time = undefined
   }
+  /** Of the first record, where it has been asked for and could be told. */
+  get time(): number | undefined {
+    return this.#time === Number.NEGATIVE_INFINITY ? undefined : this.#time
+  }
   get head(): ConsumerRecord | undefined {
     return this.#records[this.#at]
   }
@@ -45,7 +49,7 @@ export class PartitionQueue {
     this.#time = undefined
     return this.#records[this.#at++]!
   }
-  /** The first record's. What has none that can be told comes first, so that it is told at once. */
+  /** The first record's. What has none that can be told comes first, and is told of when it is worked on. */
   timeBy(task: TopologyTask): number {
     if (this.#time === undefined) {
       try {

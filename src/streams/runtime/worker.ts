@@ -377,7 +377,7 @@ export class Worker {
         const record = queue.head!
         this.#touched.add(run)
         try {
-          task.process(record)
+          task.process(record, queue.time)
         } catch (error) {
           this.#caught(error, record, '')
         }

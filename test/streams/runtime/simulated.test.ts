@@ -26,7 +26,8 @@ test('three instances, killed at random: every effect shows exactly once', async
       )
       world.eventually(() => {
         const sequences: Record<string, number[]> = {}
-        for (const { key, value } of world.broker.published('out')) (sequences[key!] ??= []).push(value)
+        for (const { key, value } of world.broker.published('out'))
+          sequences[key!] = [...(sequences[key!] ?? []), value]
         const upTo = [1, 2, 3, 4, 5]
         expect(sequences).toEqual({ k0: upTo, k1: upTo, k2: upTo, k3: upTo })
       })

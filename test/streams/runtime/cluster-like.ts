@@ -1,0 +1,58 @@
+import {
+  type Broker,
+  type ConsumerGroup,
+  type GroupOptions,
+  type MemoryBroker,
+  MillraceError,
+  type ProducerRecord,
+  rangeAssignor,
+  type Topic,
+  type TopicOptions,
+} from 'millrace'
+
+/**
+ * A broker in memory that answers as a cluster does: later, with no assignor of ours, and without what only memory has.
+ * `publishing` may keep a write waiting, or refuse it.
+ */
+export function clusterLike<Topics extends object>(
+  broker: MemoryBroker<Topics>,
+  publishing: (topic: string, record: ProducerRecord<any>) => unknown = () => undefined,
+): Broker<Topics> {
+  const refuse = (option: string, value: unknown): never => {
+    throw new MillraceError('INVALID_CONFIG', { option, value, expected: 'nothing that only memory has' })
+  }
+  const topic = (name: any): Topic<any> => ({
+    name,
+    partitionCount: async () => broker.topic(name).partitionCount(),
+    publish: async record => {
+      await publishing(name, record)
+      return broker.topic(name).publish(record)
+    },
+    publishAll: async records => broker.topic(name).publishAll(records),
+    read: options => broker.topic(name).read(options),
+  })
+  return {
+    clock: broker.clock,
+    topic,
+    createTopic: async (name: any, options: TopicOptions<any> = {}) => {
+      if (options.retention?.consumed !== undefined) refuse('retention.consumed', options.retention.consumed)
+      await Promise.resolve()
+      broker.createTopic(name, options)
+      return topic(name)
+    },
+    group: (id: string, options: GroupOptions & { topics: any }): ConsumerGroup<any> => {
+      if (options.assignor !== rangeAssignor) refuse('assignor', options.assignor?.name)
+      const group = broker.group(id, options)
+      return {
+        id,
+        join: join => group.join(join as any) as any,
+        committed: async (name, partition) => group.committed(name as any, partition),
+        lag: async () => group.lag(),
+        resetOffsets: async (to, where) => group.resetOffsets(to, where),
+        caughtUp: () => group.caughtUp(),
+      }
+    },
+    close: options => broker.close(options),
+    [Symbol.asyncDispose]: () => broker.close(),
+  } as Broker<Topics>
+}

@@ -145,9 +145,14 @@ class Growing {
   #stream(): Handle {
     const inUse = this.#topicsInUse()
     const free = ['in-a', 'in-b', 'in-c'].filter(topic => !inUse.has(topic))
-    const again = this.#handles.find(({ kind }) => kind === 'stream')
-    if (free.length === 0) return again ?? this.#through()
-    const topics = free.slice(0, free.length > 1 && this.#random.chance(0.15) ? 2 : 1)
+    const read = this.steps.flatMap(step => (step.op === 'stream' ? [step.topics] : []))
+    const again = read.length > 0 && this.#random.chance(0.15)
+    if (free.length === 0 && !again) return this.#pick('stream') ?? this.#through()
+    const topics = again
+      ? this.#random.one(read)
+      : this.#random.chance(0.01)
+        ? this.#random.one([['tab-a'], ['in-a', 'in-b']])
+        : free.slice(0, free.length > 1 && this.#random.chance(0.15) ? 2 : 1)
     const timestamp = this.#random.chance(0.06) ? { timestamp: this.#random.one(['plusTen', 'ofValue']) } : {}
     return this.#add({ id: this.#id(), op: 'stream', topics, ...timestamp, ...this.#named(0.1) }, 'stream')
   }

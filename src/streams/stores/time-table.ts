@@ -54,11 +54,6 @@ export class TimeTable<T> implements Undoable {
     return this.#slots[this.#head]?.time ?? Infinity
   }
 
-  /** The largest time, -Infinity where there is no row. */
-  get lastTime(): number {
-    return this.#slots.length > this.#head ? this.#slots[this.#slots.length - 1]!.time : -Infinity
-  }
-
   find(key: string, time: number, tie = 0): Entry<T> | undefined {
     const rows = this.#byKey.get(key)
     if (rows === undefined) return undefined
@@ -152,12 +147,20 @@ export class TimeTable<T> implements Undoable {
     else if (isBefore(rows[rows.length - 1]!, row.time, row.tie)) rows.push(row)
     else rows.splice(position(rows, row.time, row.tie), 0, row)
 
-    const slot = this.#slotOf(row.time)
+    const i = this.#slotAtOrAfter(row.time)
+    const slot = this.#slots[i]
+    this.#size++
+    if (slot === undefined || slot.time !== row.time) {
+      row.at = 0
+      const made = { time: row.time, rows: [row], live: 1, sorted: true, first: 0 }
+      if (slot === undefined) this.#slots.push(made)
+      else this.#slots.splice(i, 0, made)
+      return
+    }
     row.at = slot.rows.length
     slot.rows.push(row)
-    slot.sorted = slot.rows.length === 1
+    slot.sorted = false
     slot.live++
-    this.#size++
   }
 
   #detach(row: Placed<T>): void {
@@ -184,22 +187,12 @@ export class TimeTable<T> implements Undoable {
     this.#head = 0
   }
 
-  #slotOf(time: number): Slot<T> {
-    const last = this.#slots[this.#slots.length - 1]
-    if (last?.time === time && this.#slots.length > this.#head) return last
-    const i = this.#slotAtOrAfter(time)
-    const found = this.#slots[i]
-    if (found?.time === time) return found
-    const slot: Slot<T> = { time, rows: [], live: 0, sorted: true, first: 0 }
-    this.#slots.splice(i, 0, slot)
-    return slot
-  }
-
   #slotAtOrAfter(time: number): number {
     let low = this.#head
     let high = this.#slots.length
-    if (high > low && this.#slots[low]!.time >= time) return low
-    if (high > low && this.#slots[high - 1]!.time < time) return high
+    if (low === high || this.#slots[low]!.time >= time) return low
+    const last = this.#slots[high - 1]!.time
+    if (last <= time) return last === time ? high - 1 : high
     while (low < high) {
       const middle = (low + high) >>> 1
       if (this.#slots[middle]!.time < time) low = middle + 1

@@ -29,9 +29,6 @@ export class TaskTable {
   get runs(): Iterable<TaskRun> {
     return this.#runs.values()
   }
-  get size(): number {
-    return this.#runs.size
-  }
   queue(topic: string, partition: number): PartitionQueue | undefined {
     return this.#queues.get(`${topic}-${partition}`)
   }

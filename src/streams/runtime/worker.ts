@@ -106,7 +106,9 @@ export class Worker {
     try {
       while (!this.over) await this.#step()
     } catch (error) {
-      this.fail(error)
+      // Who is closed by its broker, or killed, in the midst of a turn has no failure of its own.
+      const cutOff = this.#consumer.closed && (isOut(error) || isMillraceError(error, 'CLOSED'))
+      if (!cutOff) this.fail(error)
     }
     await this.#leave()
     if (this.#failure !== undefined) throw this.#failure.error
@@ -490,7 +492,9 @@ export class Worker {
     // Who was closed by its broker is told so by its consumer; a killed process does nothing any more.
     const closed = this.#consumer.closed
     try {
-      if (!closed) await this.#close(this.#tasks.clear())
+      // What has failed writes nothing any more: it may lack what came before.
+      if (!closed && this.#failure !== undefined) this.#drop(this.#tasks.clear())
+      else if (!closed) await this.#close(this.#tasks.clear())
     } catch (error) {
       this.fail(error)
     }

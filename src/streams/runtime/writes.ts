@@ -117,11 +117,14 @@ export class Writes {
     }
   }
 
-  /** What was refused for now goes first, so that nothing is reordered. */
+  /** What was refused for now goes first, so that nothing is reordered; where it is refused for good, nothing more goes. */
   async #sendAgain(refusal: unknown): Promise<void> {
     let again: { readonly refusal: unknown } | undefined = { refusal }
     while (again !== undefined) {
-      if (!isRetriable(again.refusal)) throw again.refusal
+      if (!isRetriable(again.refusal)) {
+        this.#queue = []
+        throw again.refusal
+      }
       await later(this.#broker, retryBackoffMs)
       again = undefined
       try {

@@ -9,12 +9,12 @@ const users = (name: string) => ({ name, internal: false })
 const source = (topic: Subtopology['sources'][number]['topic']) => ({ topic, from: undefined })
 
 /** in (and other) -> a repartition topic; from there counts by key, with a store -> out. */
-export function countPlan(inputs: readonly string[] = ['in']): TopologyPlan {
+export function countPlan(inputs: readonly string[] = ['in'], from?: 'latest'): TopologyPlan {
   return {
     subtopologies: [
       {
         id: 0,
-        sources: inputs.map(name => source(users(name))),
+        sources: inputs.map(name => ({ topic: users(name), from })),
         sinks: [own('keys-repartition')],
         dynamicSink: false,
         changelogs: [{ topic: own('0-time-changelog'), store: undefined }],
@@ -46,6 +46,7 @@ export interface FakeHooks {
   see?(record: ConsumerRecord, task: string): void
   init?(task: string): void
   close?(task: string): void
+  tick?(now: number): void
   /** Every so many ms of the wall clock a record of its own goes out. */
   everyMs?: number
   now?(): number
@@ -121,6 +122,7 @@ export class CountTask implements TopologyTask {
     if (time === 'stream time' || this.#due === undefined || this.#due > this.hooks.now!()) return
     this.#due = this.hooks.now!() + this.hooks.everyMs!
     const timestamp = this.hooks.now!()
+    this.hooks.tick?.(timestamp)
     this.#put({ topic: 'out', partition: this.partition, key: 'tick', value: timestamp, timestamp, headers: [] })
   }
   get nextWallClockPunctuation(): number | undefined {

@@ -120,6 +120,8 @@ export class Worker {
     const records = await this.#poll()
     if (this.over) return
     if (records !== undefined) this.#take(records)
+    if (!this.#setting.here) await this.#lookForMore()
+    if (this.over) return
     await this.#uninterrupted(() => this.#turn())
   }
   async #uninterrupted(act: () => Promise<void>): Promise<void> {
@@ -285,8 +287,7 @@ export class Worker {
   /** Undefined where it was woken, or is to try again. */
   async #poll(): Promise<readonly ConsumerRecord[] | undefined> {
     const { broker, maxPollRecords } = this.#setting
-    const busy = this.#wake.take() || [...this.#tasks.runs].some(run => run.running && run.waiting)
-    const timeoutMs = busy ? 0 : this.#unpinned.size > 0 ? this.#pinAfterMs : undefined
+    const timeoutMs = this.#wake.take() ? 0 : this.#pollTimeoutMs()
     if (timeoutMs !== 0) this.#armTimer()
     try {
       return (await this.#consumer.poll({
@@ -302,11 +303,49 @@ export class Worker {
       return undefined
     }
   }
+  /** Undefined: nothing to do until something comes. */
+  #pollTimeoutMs(): number | undefined {
+    let waits = false
+    for (const run of this.#tasks.runs) {
+      if (!run.running) continue
+      if (run.ready) return 0
+      waits ||= run.waiting
+    }
+    // What is in this process is there at once; what is not needs its time.
+    if (waits) return this.#setting.here ? 0 : retryBackoffMs
+    return this.#unpinned.size > 0 ? this.#pinAfterMs : undefined
+  }
   #take(records: readonly ConsumerRecord[]): void {
     this.#checkTold()
-    const drained = records.length < this.#setting.maxPollRecords
+    const drained = this.#setting.here && records.length < this.#setting.maxPollRecords
     for (const { queues } of this.#tasks.runs) for (const queue of queues) if (!queue.paused) queue.drained = drained
     for (const record of records) this.#tasks.queue(record.topic, record.partition)?.add(record)
+  }
+  /**
+   * What is on a cluster may not have been fetched yet: of a task with several partitions, those that have nothing here are
+   * asked whether they have something there. Kafka: max.task.idle.ms=0.
+   */
+  async #lookForMore(): Promise<void> {
+    const empty = [...this.#tasks.runs]
+      .filter(run => run.running && run.queues.length > 1 && run.waiting)
+      .flatMap(({ queues }) => queues.filter(({ size }) => size === 0))
+    await Promise.all(
+      empty.map(async queue => {
+        queue.drained = await this.#isAtEnd(queue)
+      }),
+    )
+  }
+  async #isAtEnd({ topic, partition }: PartitionQueue): Promise<boolean> {
+    try {
+      const from = this.#consumer.position(topic, partition)
+      if (from === undefined) return false
+      const options = { partitions: [partition], from, until: 'latest' } as const
+      for await (const _ of this.#setting.broker.topic(topic).read(options)) return false
+      return true
+    } catch (error) {
+      if (isRetriable(error) || this.#consumer.closed) return false
+      throw error
+    }
   }
   /** What a poll rejected with may have kept it from hearing of an assignment, which no later poll brings up again. */
   #checkTold(): void {

@@ -1,5 +1,6 @@
 import {
   type Broker,
+  type Consumer,
   type ConsumerGroup,
   type GroupOptions,
   type MemoryBroker,
@@ -12,11 +13,12 @@ import {
 
 /**
  * A broker in memory that answers as a cluster does: later, with no assignor of ours, and without what only memory has.
- * `publishing` may keep a write waiting, or refuse it.
+ * `publishing` may keep a write waiting, or refuse it; the records of `fetchedLate` come only with the fourth poll.
  */
 export function clusterLike<Topics extends object>(
   broker: MemoryBroker<Topics>,
   publishing: (topic: string, record: ProducerRecord<any>) => unknown = () => undefined,
+  fetchedLate?: string,
 ): Broker<Topics> {
   const refuse = (option: string, value: unknown): never => {
     throw new MillraceError('INVALID_CONFIG', { option, value, expected: 'nothing that only memory has' })
@@ -45,7 +47,7 @@ export function clusterLike<Topics extends object>(
       const group = broker.group(id, options)
       return {
         id,
-        join: join => group.join(join as any) as any,
+        join: join => late(group.join(join as any), fetchedLate),
         committed: async (name, partition) => group.committed(name as any, partition),
         lag: async () => group.lag(),
         resetOffsets: async (to, where) => group.resetOffsets(to, where),
@@ -55,4 +57,26 @@ export function clusterLike<Topics extends object>(
     close: options => broker.close(options),
     [Symbol.asyncDispose]: () => broker.close(),
   } as Broker<Topics>
+}
+
+function late(consumer: Consumer<any>, topic: string | undefined): Consumer<any> {
+  let polls = 0
+  const poll = async (options: Parameters<Consumer<any>['poll']>[0]) => {
+    const there = consumer.assignment.filter(entry => entry.topic === topic)
+    const free = there.filter(
+      ({ partition }) => !consumer.paused.some(one => one.topic === topic && one.partition === partition),
+    )
+    if (++polls >= 4 || free.length === 0) return consumer.poll(options)
+    consumer.pause(free)
+    const records = await consumer.poll({ ...options, timeoutMs: 0 })
+    consumer.resume(free)
+    return records
+  }
+  const known = new Map<PropertyKey, unknown>([['poll', poll]])
+  return new Proxy(consumer, {
+    get: (target, name) => {
+      const value: unknown = known.get(name) ?? Reflect.get(target, name, target)
+      return typeof value === 'function' ? value.bind(target) : value
+    },
+  })
 }

@@ -102,6 +102,21 @@ describe('of several partitions of a task', () => {
     expect(seen(records).join(' ')).toBe('in@5 in@5 other@5 other@5 in@9 other@9 other@7')
     await instance.close(1_000)
   })
+
+  test('on a cluster, too, also where one topic is fetched later than the other', async () => {
+    const broker = testBroker<Topics>({ topics: { in: {}, other: {}, out: {} } })
+    const times = Array.from({ length: 40 }, (_, i) => i)
+    for (const timestamp of times)
+      broker.topic(timestamp % 3 === 0 ? 'in' : 'other').publish({ key: 'a', value: 1, timestamp })
+    const records: ConsumerRecord[] = []
+    const { instance } = await started(
+      clusterLike(broker, () => undefined, 'other'),
+      { plan: countPlan(['in', 'other']), hooks: { see: record => void records.push(record) }, maxPollRecords: 10 },
+    )
+    await broker.clock.advanceUntil(broker.settled())
+    expect(seen(records)).toEqual(times.map(time => `${time % 3 === 0 ? 'in' : 'other'}@${time}`))
+    await broker.clock.advanceUntil(instance.close(1_000))
+  })
 })
 
 describe('wall-clock punctuations', () => {

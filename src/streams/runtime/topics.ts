@@ -45,13 +45,16 @@ export async function makeInternalTopics(
   }
 }
 
-/** A record is of no use once it is worked through. A cluster can't tell, and keeps everything (Kafka: retention.ms=-1). */
+/** For ever, where the default would be a cluster's own, of days. Kafka: retention.ms=-1 for repartition topics. */
+const noRetention = { ms: Number.MAX_SAFE_INTEGER }
+
+/** A record is of no use once it is worked through; a cluster can't tell when that is, and must not lose it before. */
 async function makeRepartitionTopic(broker: Broker<any>, name: string, partitions: number): Promise<void> {
   try {
     await make(broker, name, { partitions, retention: { consumed: true } })
   } catch (error) {
     if (!isMillraceError(error, 'INVALID_CONFIG')) throw error
-    await make(broker, name, { partitions })
+    await make(broker, name, { partitions, retention: noRetention })
   }
 }
 

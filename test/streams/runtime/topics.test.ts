@@ -81,7 +81,7 @@ test('on a cluster, which takes no assignor of ours, they may not: range would t
   await expect(run).rejects.toMatchObject(topology(/in has 2, other has 3/))
 })
 
-test('on a cluster range shares the tasks, and repartition topics are plain ones', async () => {
+test('on a cluster range shares the tasks', async () => {
   const broker = brokerWith({ in: 3, other: 3, out: 1 })
   const plan = countPlan(['in', 'other'])
   const one = await started(clusterLike(broker), { plan })
@@ -94,6 +94,19 @@ test('on a cluster range shares the tasks, and repartition topics are plain ones
   expect(await read(broker, 'app-keys-repartition')).toHaveLength(30)
   await Promise.all([one.instance.close(1_000), two.instance.close(1_000)])
   await Promise.all([one.done, two.done])
+})
+
+test('on a cluster a repartition topic keeps what it has, whatever the default of the cluster is', async () => {
+  const broker = brokerWith({ in: 1, out: 1 })
+  const made = new Map<string, unknown>()
+  const cluster = clusterLike(broker)
+  const createTopic = ((name: string, options: any) => {
+    made.set(name, options)
+    return cluster.createTopic(name, options)
+  }) as typeof cluster.createTopic
+  const { instance } = await started({ ...cluster, createTopic })
+  expect(made.get('app-keys-repartition')).toEqual({ partitions: 1, retention: { ms: Number.MAX_SAFE_INTEGER } })
+  await instance.close(1_000)
 })
 
 // Kafka: RepartitionTopicsTest, CopartitionedTopicsEnforcerTest.

@@ -1,6 +1,7 @@
 import * as fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import type { StateStore, ValueFormat } from '../../../src/streams/stores/store.js'
+import { Random } from '../generator/random.js'
 import { Changelog } from './changelog.js'
 import {
   type Act,
@@ -65,6 +66,34 @@ function describeStore<S extends StateStore, Model>(kind: Kind<S, Model>): void 
 
     test('is what its model is, through failed records and moves; its changelog holds its rows, and no others', () => {
       fc.assert(property, { numRuns, seed })
+    })
+
+    test('is so in the long run, too: time goes on, and holes and blocks are closed up', () => {
+      const random = new Random(seed)
+      const changelog = new Changelog()
+      const store = kind.make(changelog.setup(inDigits))
+      let model = kind.empty()
+      for (let now = 0; now < 1_500; now++) {
+        const before = structuredClone(model)
+        for (let i = random.within(0, 5); i > 0; i--) {
+          const act: Act = {
+            verb: random.one(['put', 'put', 'put', 'remove', 'other']),
+            key: random.one(keys),
+            time: Math.max(0, Math.floor(now / 10) - random.within(0, 12)),
+            extent: random.within(0, 4),
+            value: random.within(0, 99),
+          }
+          kind.act(store, act)
+          kind.model(model, act)
+        }
+        if (random.chance(0.2)) {
+          changelog.rollback()
+          model = before
+        } else changelog.commit()
+        if (now % 20 === 0) expect(kind.read(store)).toEqual(kind.readModel(model))
+      }
+      expect(kind.read(store)).toEqual(kind.readModel(model))
+      expect(changelog.rows.size).toBe(kind.rows(model))
     })
   })
 }

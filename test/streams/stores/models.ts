@@ -36,8 +36,14 @@ export interface Kind<S extends StateStore, Model> {
 
 const byBytes = (a: string, b: string): number => Buffer.compare(Buffer.from(a), Buffer.from(b))
 const retentionMs = 10
-/** From, to: of nothing, of some, of all. */
-const ranges = [[0, 100], [8, 20], [15, 15], [20, 8], [-5, 3]] as const // biome-ignore format: a table
+/** From, to: all, some, one, none, what is before all. */
+const ranges = [
+  [-Infinity, Infinity],
+  [8, 20],
+  [15, 15],
+  [20, 8],
+  [-5, 3],
+] as const
 
 export const keyValues: Kind<InMemoryKeyValueStore<number>, Record<string, { value: number; timestamp: number }>> = {
   name: 'a key-value store',
@@ -205,7 +211,10 @@ export const suppressed: Kind<SuppressBuffer<number>, Held[]> = {
     if (verb === 'remove') store.remove(key)
     else if (verb === 'other') store.remove(store.first()?.key ?? '')
     else {
-      const headers = [['h', Uint8Array.of(value)], ['', null]] as const // biome-ignore format: a table
+      const headers = [
+        ['h', Uint8Array.of(value)],
+        ['', null],
+      ] as const
       const context = { topic: 'input', partition: 0, offset: value, timestamp: time + extent, headers }
       store.put(time, key, { oldValue: extent === 0 ? null : extent, newValue: value }, context)
     }

@@ -64,8 +64,8 @@ export interface TopologyTask {
   start(): void
   /** The timestamp that a record of this source topic counts with (the source's `timestamp` callback): for choosing among partitions, the smallest first. Throws as process() does. */
   timestampOf(record: ConsumerRecord): number
-  /** All or nothing. Afterwards the shell calls punctuate('stream time'). */
-  process(record: ConsumerRecord): void
+  /** All or nothing. Afterwards the shell calls punctuate('stream time'). @default timestamp timestampOf(record) */
+  process(record: ConsumerRecord, timestamp?: number): void
   /** Fires what is due, each for itself, and returns when nothing more is; after a throw, call it again to go on with the rest. */
   punctuate(time: 'stream time' | 'wall clock time'): void
   /** When punctuate('wall clock time') has something to do next. */

@@ -1,6 +1,6 @@
-import type { Codec } from '../../index.js'
 import type { Operator } from '../operators/operator.js'
 import type { Callback } from '../record.js'
+import type { ValueFormat } from '../stores/store.js'
 import type { TopicReference } from './plan.js'
 
 /** What a sub-topology is made of: as Kafka's TopologyDescription has them. */
@@ -12,8 +12,8 @@ export interface SourceNode {
   readonly topics: readonly TopicReference[]
   readonly from: 'earliest' | 'latest' | undefined
   readonly timestamp: Callback<any, string | null, number> | undefined
-  /** Of a repartition topic, whose values are its bytes as base64 text. */
-  readonly codec: Codec<any> | undefined
+  /** Of the values of a repartition topic. */
+  readonly format: ValueFormat | undefined
 }
 export interface ProcessorNode {
   readonly kind: 'processor'
@@ -31,8 +31,8 @@ export interface SinkNode {
   readonly topic: TopicReference | Callback<any, string | null, string>
   /** Undefined from it, or without it: as the topic's partitioner says. */
   readonly partition: Callback<any, string | null, number | undefined> | undefined
-  /** Of a repartition topic. */
-  readonly codec: Codec<any> | undefined
+  /** Of the values of a repartition topic. */
+  readonly format: ValueFormat | undefined
 }
 
 export const isDynamic = (

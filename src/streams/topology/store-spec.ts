@@ -5,7 +5,7 @@ import type { StateStore, StoreSetup } from '../stores/store.js'
 export interface StoreSpec {
   readonly name: string
   /** What a query can read it as; undefined for a store that only its operators understand. */
-  readonly kind: 'key-value' | 'window' | 'session' | undefined
+  readonly kind: 'key-value' | 'window' | 'session' | 'windowed key-value' | undefined
   /** Whether it has a changelog: `<applicationId>-<store>-changelog`. */
   readonly logging: boolean
   /** Of its values, in the changelog. */

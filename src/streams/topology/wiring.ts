@@ -1,4 +1,4 @@
-import { type Codec, MillraceError } from '../../index.js'
+import { MillraceError } from '../../index.js'
 import type { Operator } from '../operators/operator.js'
 import type { Callback } from '../record.js'
 import { isDynamic, type PhysicalNode, type ProcessorNode, type SinkNode, type SourceNode } from './nodes.js'
@@ -32,12 +32,12 @@ export class Wiring {
   addSource(
     name: string,
     topics: readonly string[],
-    options: Partial<Pick<SourceNode, 'from' | 'timestamp' | 'codec'>> = {},
+    options: Partial<Pick<SourceNode, 'from' | 'timestamp' | 'format'>> = {},
   ): void {
     this.#checkNode(name)
     for (const topic of topics) this.#take(topic)
-    const { from, timestamp, codec } = options
-    this.#add({ kind: 'source', name, topics: topics.map(topic => this.#reference(topic)), from, timestamp, codec })
+    const { from, timestamp, format } = options
+    this.#add({ kind: 'source', name, topics: topics.map(topic => this.#reference(topic)), from, timestamp, format })
   }
 
   addProcessor(
@@ -55,11 +55,11 @@ export class Wiring {
     name: string,
     topic: string | Callback<any, string | null, string>,
     parents: readonly string[],
-    { partition, codec }: { partition?: SinkNode['partition']; codec?: Codec<any> | undefined } = {},
+    { partition, format }: Partial<Pick<SinkNode, 'partition' | 'format'>> = {},
   ): void {
     this.#checkNode(name)
     const target = typeof topic === 'string' ? this.#reference(topic) : topic
-    this.#add({ kind: 'sink', name, topic: target, parents, partition, codec })
+    this.#add({ kind: 'sink', name, topic: target, parents, partition, format })
   }
 
   addStore(spec: StoreSpec, processors: readonly string[] = []): void {
@@ -94,7 +94,7 @@ export class Wiring {
       topics: [this.#reference(topic)],
       from: undefined,
       timestamp: undefined,
-      codec: undefined,
+      format: undefined,
     })
     this.#add({
       kind: 'processor',

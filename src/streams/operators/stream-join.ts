@@ -109,8 +109,10 @@ export class StreamJoin implements Operator {
       minTime = found.timestamp
       if (open.left && open.right) break
       const closes = found.timestamp + (found.side === 'left' ? afterMs : beforeMs) + graceMs
-      if (closes >= streamTime) open[found.side] = true
-      else closed.push(found)
+      if (closes < streamTime) closed.push(found)
+      else open[found.side] = true
+      // Kafka looks at each value: at the second of these it has seen that both sides are open.
+      if (open.left && open.right && found.values.length > 1) break
     }
     waiting.minTime.value = minTime
     for (const { side, key, timestamp, values } of closed) {

@@ -266,6 +266,26 @@ describe('an outer join', () => {
     ])
   })
 
+  test.each([
+    ['one value', [], '', 'B+null@12 null+x@13 C+null@15'],
+    ['two values', [['right', '2', 'x2', 13]], 'B+null@12 null+x@13 null+x2@13', ''],
+  ] as const)(
+    'it stops looking where both sides wait: after the next one, or within one of %s',
+    (_title, more, at19, at21) => {
+      // Kafka 4.1.0's own answer: the last that is looked at is C@15, or the second value @13
+      play('outer', joinWindows({ differenceMs: 5 }), [
+        ['left', '0', 'A', 10],
+        ['left', '1', 'B', 12],
+        ['right', '2', 'x', 13],
+        ...more,
+        ['left', '3', 'C', 15],
+        ['left', '4', 'D', 16, 'A+null@10'],
+        ['left', '5', 'E', 19, at19],
+        ['left', '6', 'F', 21, at21],
+      ])
+    },
+  )
+
   test('testShouldForwardCurrentHeaders: what waited has those of the record that ends its waiting', () => {
     const { stage, left, right } = joined('outer', joinWindows({ differenceMs: 100, graceMs: 10 }))
     left('0', 'A0', 0, [['h', '1']])

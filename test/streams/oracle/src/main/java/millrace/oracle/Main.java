@@ -65,12 +65,13 @@ public final class Main {
   private static JsonNode play(JsonNode given) {
     ObjectNode found = JSON.createObjectNode();
     Properties properties = properties();
-    Program program = new Program(new StreamsConfig(properties));
+    Program program = new Program(new StreamsConfig(properties), false);
     Topology topology;
     TopologyTestDriver driver;
     try {
       topology = program.build(given.get("steps"), properties);
-      found.put("describe", topology.describe().toString());
+      Program plain = new Program(new StreamsConfig(properties), true);
+      found.put("describe", plain.build(given.get("steps"), properties).describe().toString());
       driver = new TopologyTestDriver(topology, properties, Instant.ofEpochMilli(given.get("startMs").asLong()));
     } catch (Exception error) {
       return found.set("error", error("build", error));

@@ -38,9 +38,19 @@ final class Program {
   final List<Object[]> seen = new ArrayList<>();
   int at = -1;
   private final StreamsBuilder builder;
+  private final boolean plain;
 
-  Program(StreamsConfig config) {
+  /**
+   * A plain one is built as a user would write it: no Materialized where a step names neither store nor retention. Some of
+   * Kafka's methods use up a number for one that is given. What is run always has our default retention, which needs one.
+   */
+  Program(StreamsConfig config, boolean plain) {
     builder = new StreamsBuilder(new TopologyConfig(config));
+    this.plain = plain;
+  }
+
+  private boolean isBare(JsonNode step) {
+    return plain && !step.has("store") && !step.has("retention");
   }
 
   Topology build(JsonNode steps, java.util.Properties properties) {
@@ -94,7 +104,7 @@ final class Program {
       case "table": {
         Consumed<Object, Object> consumed = Consumed.with(KEY, VALUE);
         if (name != null) consumed = consumed.withName(name);
-        return builder.table(text(step, "topic"), consumed, store(step));
+        return isBare(step) ? builder.table(text(step, "topic"), consumed) : builder.table(text(step, "topic"), consumed, store(step));
       }
       case "globalTable":
         return step.has("store") ? builder.globalTable(text(step, "topic"), Consumed.with(KEY, VALUE), store(step))
@@ -205,6 +215,7 @@ final class Program {
         return inner ? left.join(global, by2, join, named) : left.leftJoin(global, by2, join, named);
       }
       case "toTable":
+        if (isBare(step)) return named == null ? stream(step, "of").toTable() : stream(step, "of").toTable(named);
         return named == null ? stream(step, "of").toTable(store(step)) : stream(step, "of").toTable(named, store(step));
       case "process": {
         String[] names = connect(step);
@@ -252,16 +263,25 @@ final class Program {
         return table(step, "of").groupBy((k, v) -> KeyValue.pair(Vocabulary.key(key, k, v), Vocabulary.map(by, k, v)), Grouped.with(name, KEY, VALUE));
       }
       case "tableCount":
+        if (isBare(step)) return named == null ? groupedTable(step).count() : groupedTable(step).count(named);
         return named == null ? groupedTable(step).count(materialized(step)) : groupedTable(step).count(named, materialized(step));
       case "tableReduce": {
         String add = text(step, "add"), subtract = text(step, "subtract");
         Reducer<Object> adder = (a, v) -> Vocabulary.combine(add, a, v, null), subtractor = (a, v) -> Vocabulary.combine(subtract, a, v, null);
+        if (isBare(step)) {
+          return named == null ? groupedTable(step).reduce(adder, subtractor)
+              : groupedTable(step).reduce(adder, subtractor, named, (Materialized) Materialized.with(KEY, VALUE));
+        }
         return named == null ? groupedTable(step).reduce(adder, subtractor, store(step)) : groupedTable(step).reduce(adder, subtractor, named, store(step));
       }
       case "tableAggregate": {
         String add = text(step, "add"), subtract = text(step, "subtract"), initial = text(step, "initial");
         Initializer<Object> start = () -> Vocabulary.initial(initial);
         Aggregator<Object, Object, Object> adder = (k, v, a) -> Vocabulary.combine(add, a, v, k), subtractor = (k, v, a) -> Vocabulary.combine(subtract, a, v, k);
+        if (isBare(step)) {
+          return named == null ? groupedTable(step).aggregate(start, adder, subtractor)
+              : groupedTable(step).aggregate(start, adder, subtractor, named);
+        }
         return named == null ? groupedTable(step).aggregate(start, adder, subtractor, store(step))
             : groupedTable(step).aggregate(start, adder, subtractor, named, store(step));
       }
@@ -340,6 +360,7 @@ final class Program {
     Initializer<Object> start = () -> Vocabulary.initial(initial);
     Aggregator<Object, Object, Object> adder = (k, v, a) -> Vocabulary.combine(add, a, v, k);
     Merger<Object, Object> merger = (k, a, b) -> Vocabulary.combine(merge, a, b, k);
+    if (isBare(step)) return bare(step, grouped, reducer, start, adder, merger);
     if (!step.has("windows")) {
       Materialized store = materialized(step);
       return switch (op) {
@@ -370,6 +391,37 @@ final class Program {
     };
   }
 
+  private Object bare(JsonNode step, KGroupedStream<Object, Object> grouped, Reducer<Object> reducer,
+      Initializer<Object> start, Aggregator<Object, Object, Object> adder, Merger<Object, Object> merger) {
+    Named named = named(step);
+    String op = text(step, "op");
+    if (!step.has("windows")) {
+      return switch (op) {
+        case "count" -> named == null ? grouped.count() : grouped.count(named);
+        case "reduce" -> named == null ? grouped.reduce(reducer) : grouped.reduce(reducer, named, (Materialized) Materialized.with(KEY, VALUE));
+        default -> named == null ? grouped.aggregate(start, adder) : grouped.aggregate(start, adder, named, (Materialized) Materialized.with(KEY, VALUE));
+      };
+    }
+    JsonNode windows = step.get("windows");
+    EmitStrategy emit = "on close".equals(text(step, "emit")) ? EmitStrategy.onWindowClose() : EmitStrategy.onWindowUpdate();
+    if (text(windows, "kind").equals("session")) {
+      SessionWindowedKStream<Object, Object> windowed = grouped.windowedBy(sessions(windows)).emitStrategy(emit);
+      return switch (op) {
+        case "count" -> named == null ? windowed.count() : windowed.count(named);
+        case "reduce" -> named == null ? windowed.reduce(reducer) : windowed.reduce(reducer, named);
+        default -> named == null ? windowed.aggregate(start, adder, merger) : windowed.aggregate(start, adder, merger, named);
+      };
+    }
+    TimeWindowedKStream<Object, Object> windowed = text(windows, "kind").equals("time")
+        ? grouped.windowedBy(times(windows)).emitStrategy(emit)
+        : grouped.windowedBy(slidings(windows)).emitStrategy(emit);
+    return switch (op) {
+      case "count" -> named == null ? windowed.count() : windowed.count(named);
+      case "reduce" -> named == null ? windowed.reduce(reducer) : windowed.reduce(reducer, named);
+      default -> named == null ? windowed.aggregate(start, adder) : windowed.aggregate(start, adder, named);
+    };
+  }
+
   private Object cogroup(JsonNode step) {
     CogroupedKStream<Object, Object> groups = null;
     for (JsonNode group : step.get("groups")) {
@@ -382,6 +434,7 @@ final class Program {
     String initial = text(step, "initial"), merge = text(step, "merge");
     Initializer<Object> start = () -> Vocabulary.initial(initial);
     if (!step.has("windows")) {
+      if (isBare(step)) return named == null ? groups.aggregate(start) : groups.aggregate(start, named);
       Materialized store = materialized(step);
       return named == null ? groups.aggregate(start, store) : groups.aggregate(start, named, store);
     }
@@ -390,9 +443,14 @@ final class Program {
     if (text(windows, "kind").equals("session")) {
       Materialized store = retained(step, windows.get("gap").asLong() + windows.get("grace").asLong());
       var windowed = groups.windowedBy(sessions(windows));
+      if (isBare(step)) return named == null ? windowed.aggregate(start, merger) : windowed.aggregate(start, merger, named);
       return named == null ? windowed.aggregate(start, merger, store) : windowed.aggregate(start, merger, named, store);
     }
     Materialized store = retained(step, least(windows));
+    if (isBare(step)) {
+      var bare = text(windows, "kind").equals("time") ? groups.windowedBy(times(windows)) : groups.windowedBy(slidings(windows));
+      return named == null ? bare.aggregate(start) : bare.aggregate(start, named);
+    }
     var windowed = text(windows, "kind").equals("time") ? groups.windowedBy(times(windows)) : groups.windowedBy(slidings(windows));
     return named == null ? windowed.aggregate(start, store) : windowed.aggregate(start, named, store);
   }

@@ -6,7 +6,7 @@ const source = (path: string): string => fileURLToPath(new URL(`src/${path}`, im
 /** These see the package as its users do: built, packed and installed, once for all of them. */
 const onThePackage = ['test/package.test.ts', 'test/programs.test.ts']
 /** Programs as users write them that are tests themselves. */
-const testPrograms = 'test/programs/{15-test-a-service,16-faults}.ts'
+const testPrograms = 'test/programs/{15-test-a-service,16-faults,22-test-a-topology}.ts'
 
 export default defineConfig({
   resolve: {

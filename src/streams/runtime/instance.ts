@@ -1,7 +1,7 @@
 import { type Broker, type ConsumerRecord, isMillraceError, MillraceError } from '../../index.js'
 import type { Output, TopologyTask } from '../task/seam.js'
 import type { Subtopology, TopologyPlan } from '../topology/plan.js'
-import { GlobalTails } from './global-tables.js'
+import { GlobalTails } from './global-tails.js'
 import { taskGroup } from './group.js'
 import type { TaskRun } from './task-run.js'
 import { type Counts, lookUpTopics, makeInternalTopics } from './topics.js'

@@ -194,7 +194,7 @@ export class Worker {
       closeAll(closing)
     } finally {
       for (const run of closing) this.#collect(run)
-      if (!writes.empty) await writes.flush()
+      await writes.flush()
     }
   }
   /** Those that were at work. */
@@ -319,7 +319,12 @@ export class Worker {
     this.#checkTold()
     const drained = this.#setting.here && records.length < this.#setting.maxPollRecords
     for (const { queues } of this.#tasks.runs) for (const queue of queues) if (!queue.paused) queue.drained = drained
-    for (const record of records) this.#tasks.queue(record.topic, record.partition)?.add(record)
+    let queue: PartitionQueue | undefined
+    for (const record of records) {
+      const { topic, partition } = record
+      if (queue?.partition !== partition || queue.topic !== topic) queue = this.#tasks.queue(topic, partition)
+      queue?.add(record)
+    }
   }
   /**
    * What is on a cluster may not have been fetched yet: of a task with several partitions, those that have nothing here are

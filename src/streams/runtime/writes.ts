@@ -2,11 +2,6 @@ import { type Broker, isMillraceError, MillraceError, type ProducerRecord, type 
 import type { ChangelogRecord, Output } from '../task/seam.js'
 
 type AnyTopic = Topic<any, string>
-interface Write {
-  readonly topic: AnyTopic
-  readonly record: ProducerRecord<unknown>
-}
-
 /** Before a write that may succeed later is tried again. Kafka: retry.backoff.ms. */
 const retryBackoffMs = 100
 /** No topic has so many partitions. */
@@ -17,7 +12,8 @@ export class Writes {
   readonly #broker: Broker<any>
   readonly #topics = new Map<string, AnyTopic>()
   readonly #compacted = new Map<string, boolean>()
-  #queue: Write[] = []
+  /** What is to be written, by topic: between topics there is no order. */
+  readonly #queues = new Map<string, ProducerRecord<unknown>[]>()
   /** Of writes whose outcome is not known at once. */
   #answers: Promise<unknown>[] = []
 
@@ -63,28 +59,44 @@ export class Writes {
   }
 
   add(topic: string, record: ProducerRecord<unknown>): void {
-    this.#queue.push({ topic: this.topic(topic), record })
+    this.#queueOf(topic).push(record)
   }
   addOutputs(outputs: readonly Output[]): void {
-    for (const output of outputs) this.add(output.topic, output)
+    for (const output of outputs) this.#queueOf(output.topic).push(output)
   }
-  /** Of several changes of one row only the last: changelogs are compacted anyway. */
+  /** Of several changes of one row only the last, in the order of these: changelogs are compacted anyway. */
   addChanges(changes: readonly ChangelogRecord[], partition: number): void {
-    const latest = new Map<string, Map<string, ChangelogRecord>>()
-    for (const change of changes) {
-      const rows = latest.get(change.topic) ?? new Map<string, ChangelogRecord>()
-      latest.set(change.topic, rows)
-      // In the order of the last changes.
-      rows.delete(change.key)
-      rows.set(change.key, change)
+    const seen = new Map<string, Set<string>>()
+    const latest: ChangelogRecord[] = []
+    for (let i = changes.length - 1; i >= 0; i--) {
+      const change = changes[i]!
+      let keys = seen.get(change.topic)
+      if (keys === undefined) {
+        keys = new Set()
+        seen.set(change.topic, keys)
+      }
+      if (keys.has(change.key)) continue
+      keys.add(change.key)
+      latest.push(change)
     }
-    for (const [topic, rows] of latest)
-      for (const { key, value, timestamp } of rows.values()) this.add(topic, { key, value, timestamp, partition })
+    for (let i = latest.length - 1; i >= 0; i--) {
+      const { topic, key, value, timestamp } = latest[i]!
+      this.#queueOf(topic).push({ key, value, timestamp, partition })
+    }
   }
+  #queueOf(name: string): ProducerRecord<unknown>[] {
+    if (this.#last?.name === name) return this.#last.queue
+    let queue = this.#queues.get(name)
+    if (queue === undefined) {
+      queue = []
+      this.#queues.set(name, queue)
+    }
+    this.#last = { name, queue }
+    return queue
+  }
+  /** Most records go where the one before went. */
+  #last: { readonly name: string; readonly queue: ProducerRecord<unknown>[] } | undefined
 
-  get empty(): boolean {
-    return this.#queue.length === 0 && this.#answers.length === 0
-  }
   /** The outcome of what was written is not known yet. */
   get open(): boolean {
     return this.#answers.length > 0
@@ -101,19 +113,21 @@ export class Writes {
   }
 
   #send(): void {
-    const queue = this.#queue
+    for (const [name, queue] of this.#queues) if (queue.length > 0) this.#sendTo(this.topic(name), queue)
+  }
+  #sendTo(topic: AnyTopic, queue: ProducerRecord<unknown>[]): void {
     let sent = 0
     try {
       for (; sent < queue.length; sent++) {
-        const { topic, record } = queue[sent]!
-        const answer: unknown = topic.publish(record)
+        const answer: unknown = topic.publish(queue[sent]!)
         if (!isThenable(answer)) continue
         // Whoever flushes hears of it; until then it is nobody's.
         answer.then(undefined, () => {})
         this.#answers.push(answer as Promise<unknown>)
       }
     } finally {
-      this.#queue = sent === queue.length ? [] : queue.slice(sent)
+      if (sent === queue.length) queue.length = 0
+      else queue.splice(0, sent)
     }
   }
 
@@ -122,7 +136,7 @@ export class Writes {
     let again: { readonly refusal: unknown } | undefined = { refusal }
     while (again !== undefined) {
       if (!isRetriable(again.refusal)) {
-        this.#queue = []
+        for (const queue of this.#queues.values()) queue.length = 0
         throw again.refusal
       }
       await later(this.#broker, retryBackoffMs)

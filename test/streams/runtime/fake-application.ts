@@ -2,11 +2,11 @@ import type { ConsumerRecord } from 'millrace'
 import { MillraceError } from 'millrace'
 import type { Application } from '../../../src/streams/runtime/instance.js'
 import type { ChangelogRecord, Output, TopologyTask } from '../../../src/streams/task/seam.js'
-import type { Subtopology, TopologyPlan } from '../../../src/streams/topology/plan.js'
+import type { SourceTopic, TopicReference, TopologyPlan } from '../../../src/streams/topology/plan.js'
 
-const own = (name: string) => ({ name, internal: true })
-const users = (name: string) => ({ name, internal: false })
-const source = (topic: Subtopology['sources'][number]['topic']) => ({ topic, from: undefined })
+const own = (name: string): TopicReference => ({ name, internal: true })
+const users = (name: string): TopicReference => ({ name, internal: false })
+const source = (topic: TopicReference): SourceTopic => ({ topic, from: undefined })
 
 /** in (and other) -> a repartition topic; from there counts by key, with a store -> out. */
 export function countPlan(inputs: readonly string[] = ['in'], from?: 'latest'): TopologyPlan {
@@ -53,7 +53,11 @@ export interface FakeHooks {
 }
 
 /** Tasks that do little, and do it as tasks must: all or nothing, state in changelogs. */
-export function countApplication(applicationId: string, plan = countPlan(), hooks: FakeHooks = {}): Application {
+export function countApplication(
+  applicationId: string,
+  plan: TopologyPlan = countPlan(),
+  hooks: FakeHooks = {},
+): Application {
   return {
     applicationId,
     plan,
@@ -64,7 +68,7 @@ export function countApplication(applicationId: string, plan = countPlan(), hook
 
 export class CountTask implements TopologyTask {
   readonly id: string
-  readonly counts = new Map<string, number>()
+  readonly counts: Map<string, number> = new Map()
   streamTime = -1
   #outputs: Output[] = []
   #changes: ChangelogRecord[] = []

@@ -34,7 +34,10 @@ export interface Settings extends Partial<InstanceOptions> {
   readonly hooks?: FakeHooks
   readonly plan?: ReturnType<typeof countPlan>
 }
-export function instanceOn(broker: PortableBroker<any>, { hooks = {}, plan = countPlan(), ...options }: Settings = {}) {
+export function instanceOn(
+  broker: PortableBroker<any>,
+  { hooks = {}, plan = countPlan(), ...options }: Settings = {},
+): Instance {
   return new Instance(countApplication('app', plan, hooks), {
     broker,
     onError: undefined,
@@ -44,7 +47,10 @@ export function instanceOn(broker: PortableBroker<any>, { hooks = {}, plan = cou
   })
 }
 /** At work; what run() comes to is told by `done`. */
-export async function started(broker: PortableBroker<any>, settings: Settings = {}) {
+export async function started(
+  broker: PortableBroker<any>,
+  settings: Settings = {},
+): Promise<{ instance: Instance; done: Promise<void> }> {
   const instance = instanceOn(broker, settings)
   const done = instance.run(undefined)
   done.catch(() => {})

@@ -48,6 +48,11 @@ export function checkStoreOptions(option: string, options: unknown): void {
     refuse('retentionMs', retentionMs, 'whole milliseconds of at least 0')
 }
 
+/** Whether a store is spoken of without a name. Kafka: Materialized.with, which uses up a number of its own in places. */
+export function isUnnamedStore({ store, codec, logging, retentionMs }: StoreOptions<any>): boolean {
+  return store === undefined && (codec !== undefined || logging !== undefined || retentionMs !== undefined)
+}
+
 export function checkOptions(option: string, options: unknown): void {
   if (options !== undefined && (typeof options !== 'object' || options === null || Array.isArray(options)))
     refuse(option, options, 'an object of options')

@@ -6,6 +6,7 @@ import {
   checkFunction,
   checkOptions,
   checkStoreOptions,
+  isUnnamedStore,
   type Named,
   refuse,
   type StoreOptions,
@@ -46,6 +47,8 @@ export class GroupedStream implements KGroupedStream<any, any> {
     const { program, start } = this
     program.checkOpen(operation)
     checkStoreOptions(`options of ${operation}`, options)
+    // A number that nothing is named by: Kafka's count(Materialized) used one once, and keeps the others as they were.
+    if (aggregator === counting && isUnnamedStore(options)) program.naming.store(prefix)
     const store = options.store ?? program.naming.store(prefix)
     const name = program.naming.nodeOr(options.name, prefix)
     const make = (sendOldValues: boolean) => new KeyAggregate(store, aggregator, sendOldValues)

@@ -11,6 +11,7 @@ import {
   checkFunction,
   checkOptions,
   checkStoreOptions,
+  isUnnamedStore,
   type Named,
   refuse,
   type StoreOptions,
@@ -60,6 +61,7 @@ export class TableOf implements KTable<any, any, any>, TablePlace {
   }
   #rows(operation: string, prefix: string, callback: object, change: RowChange, options: Options = {}): unknown {
     this.#check(operation, options, callback)
+    if (isUnnamedStore(options)) this.program.naming.store(prefix)
     const name = this.program.naming.nodeOr(options.name, prefix)
     const filters = prefix === 'KTABLE-FILTER-'
     const supplier = new TableRowChange(this.supplier, change, this.#storeOf(options), filters)
@@ -144,6 +146,7 @@ export class TableOf implements KTable<any, any, any>, TablePlace {
   #joinRows(kind: JoinKind, other: TableOf, join: TableJoiner, options: Options): unknown {
     const { naming, graph } = this.program
     const { name } = options
+    const store = isUnnamedStore(options) ? naming.store('KTABLE-MERGE-') : options.store
     const merge = naming.nodeOr(name, 'KTABLE-MERGE-')
     const sources = new Set([...this.sources, ...other.sources])
     graph.copartition(sources)
@@ -154,7 +157,7 @@ export class TableOf implements KTable<any, any, any>, TablePlace {
     const right = new TableJoinSide(kind === 'left' ? 'right' : kind, other.supplier, this.supplier, reversed)
     const joinThis = naming.suffixedOr(name, '-join-this', 'KTABLE-JOINTHIS-')
     const joinOther = naming.suffixedOr(name, '-join-other', 'KTABLE-JOINOTHER-')
-    const supplier = new TableJoinMerge(left, right, this.#storeOf(options))
+    const supplier = new TableJoinMerge(left, right, this.#storeOf({ ...options, store }))
     const node = graph.add(this.node === other.node ? [this.node] : [this.node, other.node], {
       name: merge,
       write: wiring => {

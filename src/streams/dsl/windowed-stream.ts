@@ -5,7 +5,14 @@ import { SlidingWindowAggregate } from '../operators/sliding-window-aggregate.js
 import { StreamAggregate } from '../operators/stream-aggregate.js'
 import { TimeWindowAggregate, type WindowAggregateOptions } from '../operators/time-window-aggregate.js'
 import { sessionView, windowView } from '../operators/windowed-view.js'
-import { checkFunction, checkStoreOptions, type Named, refuse, type StoreOptions } from '../store-options.js'
+import {
+  checkFunction,
+  checkStoreOptions,
+  isUnnamedStore,
+  type Named,
+  refuse,
+  type StoreOptions,
+} from '../store-options.js'
 import type { StoreSpec } from '../topology/store-spec.js'
 import {
   graceAfterEnd,
@@ -71,6 +78,8 @@ export class WindowedStream implements WindowedKStream<any, any>, SessionWindowe
     program.checkOpen(operation)
     checkStoreOptions(`options of ${operation}`, options)
     retentionOf(windows, options.retentionMs)
+    // As in GroupedStream; sliding windows came to Kafka after that.
+    if (aggregator === counting && windows.kind !== 'sliding' && isUnnamedStore(options)) program.naming.store(prefix)
     const store = options.store ?? program.naming.store(prefix)
     const name = program.naming.nodeOr(options.name, prefix)
     const supplier = windowAggregate(windows, aggregator, windowsSpec(store, options, windows), this.#onClose)

@@ -17,7 +17,7 @@ import {
 
 // What every store keeps to, against the simplest model, under random records. Others, or more of them:
 //   MILLRACE_SCHEDULES=100000 MILLRACE_SEED=2 npx vitest run test/streams/stores
-const numRuns = Number(process.env['MILLRACE_SCHEDULES'] ?? 300)
+const numRuns = Number(process.env['MILLRACE_SCHEDULES'] ?? 200)
 const seed = Number(process.env['MILLRACE_SEED'] ?? 1)
 
 const acts: fc.Arbitrary<Act> = fc.record({

@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util'
 import * as fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import type { StateStore, ValueFormat } from '../../../src/streams/stores/store.js'
@@ -39,6 +40,11 @@ const inDigits: ValueFormat = {
   fromLog: logged => Number.parseInt(logged as string, 10),
 }
 
+/** What expect() says of a difference it takes long to look for. */
+function same(found: unknown, expected: unknown): void {
+  if (!isDeepStrictEqual(found, expected)) expect(found).toEqual(expected)
+}
+
 function describeStore<S extends StateStore, Model>(kind: Kind<S, Model>): void {
   describe(kind.name, () => {
     const property = fc.property(records, schedule => {
@@ -53,11 +59,11 @@ function describeStore<S extends StateStore, Model>(kind: Kind<S, Model>): void 
           kind.act(store, act)
           kind.model(model, act)
         }
-        expect(kind.read(store)).toEqual(kind.readModel(model))
+        same(kind.read(store), kind.readModel(model))
         if (fails) {
           changelog.rollback()
           model = before
-          expect(kind.read(store)).toEqual(kind.readModel(model))
+          same(kind.read(store), kind.readModel(model))
         } else changelog.commit()
         expect(store.size).toBe(kind.rows(model))
         expect(changelog.rows.size).toBe(kind.rows(model))
@@ -90,9 +96,9 @@ function describeStore<S extends StateStore, Model>(kind: Kind<S, Model>): void 
           changelog.rollback()
           model = before
         } else changelog.commit()
-        if (now % 20 === 0) expect(kind.read(store)).toEqual(kind.readModel(model))
+        if (now % 20 === 0) same(kind.read(store), kind.readModel(model))
       }
-      expect(kind.read(store)).toEqual(kind.readModel(model))
+      same(kind.read(store), kind.readModel(model))
       expect(changelog.rows.size).toBe(kind.rows(model))
     })
   })

@@ -224,8 +224,9 @@ export class TopologyTestDriver<Topics extends object = any> implements Queries 
   // ── records ──
 
   #admit({ topic, partition }: Output): void {
-    checkName('topic', topic)
-    checkPartition(topic, this.#topics.get(topic)?.ends.length ?? this.#partitionsOf(topic), partition)
+    const known = this.#topics.get(topic)
+    if (known === undefined) checkName('topic', topic)
+    checkPartition(topic, known?.ends.length ?? this.#partitionsOf(topic), partition)
   }
 
   #append(topic: DriverTopic, record: CheckedRecord): ConsumerRecord {
@@ -233,7 +234,7 @@ export class TopologyTestDriver<Topics extends object = any> implements Queries 
     const partition = record.partition ?? topic.partitioner({ key }, topic.ends.length)
     const offset = topic.ends[partition]!++
     deepFreeze(value)
-    const appended: ConsumerRecord = { topic: topic.name, partition, offset, timestamp, key, value, headers: headers }
+    const appended: ConsumerRecord = { topic: topic.name, partition, offset, timestamp, key, value, headers }
     const queue = topic.queues[partition]
     if (queue !== undefined) this.#enqueue(queue, appended)
     for (const store of topic.globals) this.#globals.update(store, appended)

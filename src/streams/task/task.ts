@@ -127,10 +127,15 @@ export class StreamTask implements TopologyTask, NodeHost {
   process(record: ConsumerRecord, timestamp: number = this.timestampOf(record)): void {
     const { node, context } = this.#entry(record)
     const { topic, partition, offset, headers } = record
-    this.#atomically({ topic, partition, offset, timestamp, headers }, at => {
+    this.#atWork = { topic, partition, offset, timestamp, headers }
+    try {
       this.#streamTime.advance(timestamp)
-      context.forward(this.#valueOf(node, record), record.key, at)
-    })
+      context.forward(this.#valueOf(node, record), record.key, this.#atWork)
+    } catch (error) {
+      this.#takeBack()
+      throw error
+    }
+    this.#keep()
   }
 
   punctuate(kind: 'stream time' | 'wall clock time'): void {
@@ -141,11 +146,15 @@ export class StreamTask implements TopologyTask, NodeHost {
       this.#fire(due, punctuations, time)
   }
   #fire(due: Punctuation, punctuations: Punctuations, time: number): void {
+    this.#atWork = { ...nowhere, timestamp: time }
     try {
-      this.#atomically({ ...nowhere, timestamp: time }, () => due.punctuate(time))
+      due.punctuate(time)
+    } catch (error) {
+      this.#takeBack()
+      throw error
     } finally {
       punctuations.reschedule(due, time)
-      this.#undo.commit()
+      this.#keep()
     }
   }
   get nextWallClockPunctuation(): number | undefined {
@@ -163,25 +172,19 @@ export class StreamTask implements TopologyTask, NodeHost {
     return decoded
   }
 
-  /** All that it does takes effect, or nothing. */
-  #atomically(context: RecordContext, work: (context: RecordContext) => void): void {
-    this.#atWork = context
-    try {
-      work(context)
-    } catch (error) {
-      this.#undo.rollback()
-      this.#outputs.length = this.#outputsKept
-      this.#changes.length = this.#changesKept
-      throw error
-    } finally {
-      this.#atWork = nowhere
-    }
-    this.#keep()
-  }
+  /** What has been done since the last keep() stays, and will be drained. */
   #keep(): void {
+    this.#atWork = nowhere
     this.#undo.commit()
     this.#outputsKept = this.#outputs.length
     this.#changesKept = this.#changes.length
+  }
+  /** As if it had not been done. */
+  #takeBack(): void {
+    this.#atWork = nowhere
+    this.#undo.rollback()
+    this.#outputs.length = this.#outputsKept
+    this.#changes.length = this.#changesKept
   }
   #write(output: Output): void {
     this.#environment.admit?.(output)

@@ -42,7 +42,7 @@ export class InMemoryJoinWindowStore<V = unknown> implements JoinWindowStore<V> 
   }
 
   restore(name: string, logged: unknown, _timestamp: number): void {
-    const [key, timestamp, number] = parseRowName(name) as [string, number, number]
+    const [key, timestamp, number] = parseRowName(name)
     this.#rows.restore(key, timestamp, number, logged === null ? undefined : (this.#format.fromLog(logged) as V))
     this.#retention.restore(timestamp)
     this.#duplicates = Math.max(this.#duplicates, number)

@@ -75,7 +75,7 @@ export class OuterJoinStore implements StateStore {
   }
 
   restore(name: string, logged: unknown, _timestamp: number): void {
-    const [key, timestamp, left] = parseRowName(name) as [string, number, number]
+    const [key, timestamp, left] = parseRowName(name)
     const side = left === 1 ? 'left' : 'right'
     const values = logged === null ? undefined : (logged as unknown[]).map(value => this.#formats[side].fromLog(value))
     this.#rows.restore(byte[side] + key, timestamp, 0, values)

@@ -58,7 +58,7 @@ export class InMemorySessionStore<V = unknown> implements SessionWindowStore<V> 
   }
 
   restore(name: string, logged: unknown, _timestamp: number): void {
-    const [key, start, end] = parseRowName(name) as [string, number, number]
+    const [key, start, end] = parseRowName(name)
     this.#rows.restore(key, end, -start, logged === null ? undefined : (this.#format.fromLog(logged) as V))
     this.#retention.restore(end)
   }

@@ -54,7 +54,7 @@ export class InMemoryWindowStore<V = unknown> implements TimestampedWindowStore<
   }
 
   restore(name: string, logged: unknown, timestamp: number): void {
-    const [key, start] = parseRowName(name) as [string, number]
+    const [key, start] = parseRowName(name)
     const row = logged === null ? undefined : { value: this.#format.fromLog(logged) as V, timestamp }
     this.#rows.restore(key, start, 0, row)
     this.#retention.restore(start)

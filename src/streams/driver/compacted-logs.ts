@@ -2,7 +2,7 @@ import type { ChangelogRecord } from '../task/seam.js'
 
 type Kept = Pick<ChangelogRecord, 'value' | 'timestamp'>
 
-/** A task's changelogs, of which only the last record of each key is kept, in their order. */
+/** A task's changelogs, of which only the last record of each key is kept. No store asks for their order. */
 export class CompactedLogs {
   readonly #topics = new Map<string, Map<string, Kept>>()
 
@@ -12,8 +12,8 @@ export class CompactedLogs {
       log = new Map()
       this.#topics.set(topic, log)
     }
-    log.delete(key)
-    if (value !== null) log.set(key, { value, timestamp })
+    if (value === null) log.delete(key)
+    else log.set(key, { value, timestamp })
   }
 
   *records(): IterableIterator<ChangelogRecord> {

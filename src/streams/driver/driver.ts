@@ -233,8 +233,8 @@ export class TopologyTestDriver<Topics extends object = any> implements Queries 
     const { key, value, timestamp = this.#now, headers } = record
     const partition = record.partition ?? topic.partitioner({ key }, topic.ends.length)
     const offset = topic.ends[partition]!++
-    deepFreeze(value)
     const appended: ConsumerRecord = { topic: topic.name, partition, offset, timestamp, key, value, headers }
+    deepFreeze(appended)
     const queue = topic.queues[partition]
     if (queue !== undefined) this.#enqueue(queue, appended)
     for (const store of topic.globals) this.#globals.update(store, appended)

@@ -19,5 +19,5 @@ export function addAggregate(
     ...(graceMs !== undefined && { graceMs }),
     write: (wiring, parents) => wiring.addProcessor(name, () => supplier.make(), parents, supplier.stores()),
   })
-  return program.table({ name, node, sources, supplier, keys })
+  return program.table({ name, node, sources, supplier, keys, codec: supplier.queryableStore.codec })
 }

@@ -72,7 +72,7 @@ export class StreamsBuilder<Topics extends object = Record<string, any>> {
         wiring.addProcessor(name, () => supplier.make(), [source], supplier.stores())
       },
     })
-    return this.#program.table({ name, node, sources: new Set([source]), supplier, keys: 'text' })
+    return this.#program.table({ name, node, sources: new Set([source]), supplier, keys: 'text', codec: options.codec })
   }
 
   /** Read whole by every instance. */

@@ -109,6 +109,7 @@ export class CogroupedStream implements CogroupedKStream<any, any> {
       sources,
       supplier,
       keys: graceMs === undefined ? 'text' : 'windowed',
+      codec: store.codec,
     })
   }
 }

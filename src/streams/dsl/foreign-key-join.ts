@@ -83,7 +83,7 @@ export function joinByForeignKey(table: Table, other: Table, { left, on, join, o
 
   const responseTopic = `${nameOf('-subscription-response', `${prefix}SUBSCRIPTION-RESPONSE-`)}-topic`
   graph.addInternalTopic(responseTopic)
-  const rows = formatOf(other.supplier.queryableStore?.codec)
+  const rows = formatOf(other.codec)
   const format = rows && responseFormat(rows)
   const partition = ({ primaryPartition }: SubscriptionResponse): number => primaryPartition
   const responseSink = nameOf('-subscription-response-sink', 'KTABLE-SINK-')
@@ -116,7 +116,7 @@ export function joinByForeignKey(table: Table, other: Table, { left, on, join, o
     name: result,
     write: (wiring, parents) => wiring.addProcessor(result, () => supplier.make(), parents, supplier.stores()),
   })
-  return program.table({ name: result, node, sources, supplier, keys: 'text' })
+  return program.table({ name: result, node, sources, supplier, keys: 'text', codec: options.codec })
 }
 
 /** Kafka: SubscriptionStoreFactory. */

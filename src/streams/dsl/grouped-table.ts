@@ -52,7 +52,14 @@ export class GroupedTable implements KGroupedTable<any, any> {
       name,
       write: (wiring, parents) => wiring.addProcessor(name, () => supplier.make(), parents, supplier.stores()),
     })
-    return this.#program.table({ name, node, sources: new Set([repartition.name]), supplier, keys: 'text' })
+    return this.#program.table({
+      name,
+      node,
+      sources: new Set([repartition.name]),
+      supplier,
+      keys: 'text',
+      codec: options.codec,
+    })
   }
 
   /** A named grouping has one topic for all its aggregates. Kafka: GroupedTableOperationRepartitionNode. */

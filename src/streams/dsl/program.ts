@@ -1,4 +1,4 @@
-import { MillraceError } from '../../index.js'
+import { type Codec, MillraceError } from '../../index.js'
 import type { TableSupplier } from '../operators/table-supplier.js'
 import { Graph, type GraphNode } from '../topology/graph.js'
 import { Naming } from '../topology/naming.js'
@@ -19,6 +19,8 @@ export interface StreamPlace extends Place {
 export interface TablePlace extends Place {
   readonly supplier: TableSupplier
   readonly keys: 'text' | 'windowed'
+  /** Of its values, where a store or a topic was told. Kafka: valueSerde. */
+  readonly codec: Codec<any> | undefined
 }
 /** Makes what operations give; here, so that the files of streams and tables need not import each other. */
 export interface Makers {

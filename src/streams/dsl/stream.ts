@@ -188,7 +188,7 @@ export class StreamOf implements KStream<any, any, any>, StreamPlace {
       name,
       write: (wiring, parents) => wiring.addProcessor(name, () => supplier.make(), parents, supplier.stores()),
     })
-    return this.program.table({ name, node, sources, supplier, keys: 'text' })
+    return this.program.table({ name, node, sources, supplier, keys: 'text', codec: options.codec })
   }
 
   groupByKey(options: Repartitioned<any> = {}): any {

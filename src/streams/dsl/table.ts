@@ -37,14 +37,16 @@ export class TableOf implements KTable<any, any, any>, TablePlace {
   readonly sources: ReadonlySet<string>
   readonly supplier: TableSupplier
   readonly keys: TableKeys
+  readonly codec: TablePlace['codec']
 
-  constructor(program: Program, { name, node, sources, supplier, keys }: TablePlace) {
+  constructor(program: Program, { name, node, sources, supplier, keys, codec }: TablePlace) {
     this.program = program
     this.name = name
     this.node = node
     this.sources = sources
     this.supplier = supplier
     this.keys = keys
+    this.codec = codec
   }
 
   // ── row by row ──
@@ -65,24 +67,31 @@ export class TableOf implements KTable<any, any, any>, TablePlace {
     const name = this.program.naming.nodeOr(options.name, prefix)
     const filters = prefix === 'KTABLE-FILTER-'
     const supplier = new TableRowChange(this.supplier, change, this.#storeOf(options), filters)
-    return this.#then(name, supplier)
+    return this.#then(name, supplier, filters ? (options.codec ?? this.codec) : options.codec)
   }
 
   suppress(until: Suppressed, options: Named = {}): any {
     this.#check('suppress()', options)
     if (until?.kind !== 'window closes' && until?.kind !== 'time limit')
       refuse('until of suppress()', until, 'untilWindowCloses() or untilTimeLimit()')
-    const graceMs = until.kind === 'window closes' ? graceOf(this.node) : 0
+    const graceMs = until.kind === 'window closes' ? this.#graceMs() : 0
     const { naming } = this.program
     const name = options.name ?? naming.node('KTABLE-SUPPRESS-')
     const store = options.name === undefined ? naming.store('KTABLE-SUPPRESS-') : `${name}-store`
     const supplier = new TableSuppress(this.supplier, suppressionOf(until, graceMs), this.#buffer(store))
-    return this.#then(name, supplier)
+    return this.#then(name, supplier, this.codec)
+  }
+  #graceMs(): number {
+    // Kafka looks for a window upstream alone, and fails with the first record whose key is none.
+    if (this.keys === 'windowed') return graceOf(this.node)
+    throw new MillraceError('TOPOLOGY', {
+      reason: `suppress(untilWindowCloses()) needs a table of windows, and the keys of ${this.name} are none`,
+    })
   }
   #buffer(name: string): StoreSpec {
     const windowed = this.keys === 'windowed'
     const make: StoreSpec['make'] = setup => new SuppressBuffer({ ...setup, windowed })
-    return { name, kind: undefined, logging: true, codec: undefined, make }
+    return { name, kind: undefined, logging: true, codec: this.codec, make }
   }
 
   // ── to streams and groups ──
@@ -168,7 +177,7 @@ export class TableOf implements KTable<any, any, any>, TablePlace {
         wiring.connect(joinOther, right.otherStores)
       },
     })
-    return this.program.table({ name: merge, node, sources, supplier, keys: this.keys })
+    return this.program.table({ name: merge, node, sources, supplier, keys: this.keys, codec: options.codec })
   }
 
   // ── what they have in common ──
@@ -184,12 +193,12 @@ export class TableOf implements KTable<any, any, any>, TablePlace {
   #storeOf(options: Options): StoreSpec | undefined {
     return options.store === undefined ? undefined : rowsSpec(options.store, options, this.keys)
   }
-  #then(name: string, supplier: TableSupplier): unknown {
+  #then(name: string, supplier: TableSupplier, codec: TablePlace['codec']): unknown {
     const node = this.program.graph.add([this.node], {
       name,
       write: (wiring, parents) => wiring.addProcessor(name, () => supplier.make(), parents, supplier.stores()),
     })
-    return this.program.table({ name, node, sources: this.sources, supplier, keys: this.keys })
+    return this.program.table({ name, node, sources: this.sources, supplier, keys: this.keys, codec })
   }
 }
 

@@ -8,6 +8,11 @@ import type { StoreSpec } from '../topology/store-spec.js'
 import type { Operator, OperatorContext } from './operator.js'
 import { checkedKey } from './stateless.js'
 
+const isHeader = (header: unknown): boolean => {
+  const [name, value] = (Array.isArray(header) ? header : []) as readonly unknown[]
+  return typeof name === 'string' && (value === null || typeof value === 'string' || value instanceof Uint8Array)
+}
+
 interface Forwarded {
   readonly key?: StreamKey
   readonly value: unknown
@@ -122,7 +127,7 @@ export class ProcessOperator implements Operator {
     this.#context.forward(this.#context.result(record.value), key, { topic, partition, offset, timestamp, headers })
   }
   #headers(headers: unknown): Headers {
-    if (!Array.isArray(headers) || !headers.every(header => Array.isArray(header) && typeof header[0] === 'string'))
+    if (!Array.isArray(headers) || !headers.every(isHeader))
       this.#context.refuse('headers are an array of [name, value]; got', headers)
     return headers as unknown as Headers
   }

@@ -4,6 +4,12 @@ import type { RecordContext } from '../record.js'
 import { shown } from '../shown.js'
 import type { ObservedTime } from '../stores/observed-time.js'
 
+/** What callbacks see beside the value: windows, and where the record comes from. */
+function freezeRecord(key: unknown, context: RecordContext): void {
+  if (typeof key === 'object') deepFreeze(key)
+  if (!Object.isFrozen(context)) deepFreeze(context)
+}
+
 /** What a node asks of its task. */
 export interface NodeHost {
   readonly id: string
@@ -46,6 +52,7 @@ export class NodeContext implements OperatorContext {
 
   forward(value: unknown, key: unknown, context: RecordContext): void {
     const { children } = this
+    if (this.#freezes) freezeRecord(key, context)
     for (let i = 0; i < children.length; i++) children[i]!.operator.process(value, key, context)
   }
   forwardTo(child: string, value: unknown, key: unknown, context: RecordContext): void {

@@ -147,6 +147,10 @@ export class Wiring {
     const names = new Set(nodes.flatMap(node => (node.kind === 'processor' ? [...node.stores] : [])))
     const stores = [...this.#stores.values()].map(({ spec }) => spec).filter(({ name }) => names.has(name))
     const logged = stores.filter(({ logging }) => logging)
+    const copartitioned = this.#copartitioned
+      .map(joined => sources.filter(({ name }) => joined.has(name)).flatMap(({ topics }) => topics))
+      .filter(topics => topics.length > 1)
+    for (const topics of copartitioned) this.#checkCopartitioned(topics)
     return {
       id,
       nodes,
@@ -158,10 +162,19 @@ export class Wiring {
         ...logged.map(({ name }) => ({ topic: { name: `${name}-changelog`, internal: true }, store: name })),
         { topic: { name: `${id}-time-changelog`, internal: true }, store: undefined },
       ],
-      copartitioned: this.#copartitioned
-        .map(joined => sources.filter(({ name }) => joined.has(name)).flatMap(({ topics }) => topics))
-        .filter(topics => topics.length > 1),
+      copartitioned,
     }
+  }
+
+  /** What is known before any topic is looked at. Kafka: validateCopartition. */
+  #checkCopartitioned(topics: readonly TopicReference[]): void {
+    const told = topics
+      .map(({ name }) => ({ name, partitions: this.#internalTopics.get(name) }))
+      .filter(({ partitions }) => partitions !== undefined)
+    if (new Set(told.map(({ partitions }) => partitions)).size > 1)
+      throw new MillraceError('TOPOLOGY', {
+        reason: `topics that are joined need as many partitions as one another: ${told.map(({ name, partitions }) => `${name} has ${partitions}`).join(', ')}`,
+      })
   }
 
   #repartitionTopics(): RepartitionTopic[] {

@@ -116,19 +116,24 @@ export class Writes {
     for (const [name, queue] of this.#queues) if (queue.length > 0) this.#sendTo(this.topic(name), queue)
   }
   #sendTo(topic: AnyTopic, queue: ProducerRecord<unknown>[]): void {
-    let sent = 0
+    const sending = new Sending(queue)
+    let answer: unknown
     try {
-      for (; sent < queue.length; sent++) {
-        const answer: unknown = topic.publish(queue[sent]!)
-        if (!isThenable(answer)) continue
-        // Whoever flushes hears of it; until then it is nobody's.
-        answer.then(undefined, () => {})
-        this.#answers.push(answer as Promise<unknown>)
-      }
-    } finally {
-      if (sent === queue.length) queue.length = 0
-      else queue.splice(0, sent)
+      answer = topic.publishAll(sending)
+    } catch (error) {
+      // The one that was taken last has been refused; those before it stay.
+      queue.splice(0, Math.max(0, sending.taken - 1))
+      throw error
     }
+    if (!isThenable(answer)) {
+      queue.length = 0
+      return
+    }
+    // They are the topic's now, however long it takes. Whoever flushes hears of it.
+    this.#queues.delete(topic.name)
+    this.#last = undefined
+    answer.then(undefined, () => {})
+    this.#answers.push(answer as Promise<unknown>)
   }
 
   /** What was refused for now goes first, so that nothing is reordered; where it is refused for good, nothing more goes. */
@@ -152,6 +157,26 @@ export class Writes {
 
   async #settle(): Promise<void> {
     await Promise.all(this.#answers.splice(0))
+  }
+}
+
+/** Records on their way into a topic, once: how many have been taken is known when one is refused. One object for all steps. */
+class Sending implements Iterable<ProducerRecord<unknown>>, Iterator<ProducerRecord<unknown>, undefined> {
+  taken = 0
+  readonly #records: readonly ProducerRecord<unknown>[]
+  readonly #step: { done: boolean; value: any } = { done: false, value: undefined }
+
+  constructor(records: readonly ProducerRecord<unknown>[]) {
+    this.#records = records
+  }
+  [Symbol.iterator](): this {
+    return this
+  }
+  next(): IteratorResult<ProducerRecord<unknown>, undefined> {
+    const step = this.#step
+    step.done = this.taken === this.#records.length
+    step.value = step.done ? undefined : this.#records[this.taken++]
+    return step as IteratorResult<ProducerRecord<unknown>, undefined>
   }
 }
 

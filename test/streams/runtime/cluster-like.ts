@@ -30,7 +30,12 @@ export function clusterLike<Topics extends object>(
       await publishing(name, record)
       return broker.topic(name).publish(record)
     },
-    publishAll: async records => broker.topic(name).publishAll(records),
+    publishAll: async records => {
+      for (const record of records) {
+        await publishing(name, record)
+        broker.topic(name).publish(record)
+      }
+    },
     read: options => broker.topic(name).read(options),
   })
   return {

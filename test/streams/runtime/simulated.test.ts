@@ -88,7 +88,7 @@ async function undisturbed(): Promise<Sequences> {
 
 test.each([
   ['as many records a turn as come', 500, 200],
-  ['two records a turn', 2, 60],
+  ['two records a turn', 2, 40],
 ])(
   'three instances killed at random: all that shows is as from one that never died (%s)',
   async (_, maxPollRecords, schedules) => {

@@ -419,9 +419,9 @@ export class Worker {
     for (let i = 0; i < runs.length && left > 0; i++) {
       const run = runs[(this.#first + i) % runs.length]!
       const { task } = run
+      this.#touched.add(run)
       for (let queue = run.choose(); queue !== undefined && left > 0; queue = run.choose()) {
         const record = queue.head!
-        this.#touched.add(run)
         try {
           task.process(record, queue.time)
         } catch (error) {

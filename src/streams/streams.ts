@@ -46,7 +46,7 @@ export interface Task {
  */
 export class Streams<Topics extends object> implements AsyncDisposable, Queries {
   declare readonly [Symbol.asyncDispose]: () => Promise<void>
-  readonly query: Queries['query']
+  query: Queries['query']
   readonly #instance: Instance
 
   constructor(topology: Topology<Topics>, options: StreamsOptions<Topics>) {

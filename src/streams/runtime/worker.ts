@@ -4,6 +4,7 @@ import {
   type ConsumerGroup,
   type ConsumerRecord,
   isMillraceError,
+  MillraceError,
   type TopicPartition,
 } from '../../index.js'
 import { topicName } from '../topology/plan.js'
@@ -142,11 +143,22 @@ export class Worker {
       // Had before and not told to have lost them: another may have worked on them meanwhile.
       this.#drop(this.#tasks.revoked(partitions))
       this.#pause(partitions)
+      this.#checkCounts(partitions)
       for (const run of this.#tasks.assigned(partitions)) void this.#restore(run)
     } catch (error) {
       this.fail(error)
     }
     this.#setting.changed()
+  }
+
+  /** Keys would move, and no changelog has these partitions. Kafka: "Existing internal topic has invalid partitions". */
+  #checkCounts(partitions: readonly TopicPartition[]): void {
+    const { counts } = this.#setting
+    for (const { topic, partition } of partitions)
+      if (partition >= counts.get(topic)!)
+        throw new MillraceError('TOPOLOGY', {
+          reason: `topic ${topic} has been given more partitions than the ${counts.get(topic)} that the application's own topics go by`,
+        })
   }
 
   /** Nothing is given up in the midst of a turn. */

@@ -202,6 +202,58 @@ describe('Streams', () => {
   })
 })
 
+describe('a record whose output can not be written', () => {
+  const choosing = () => {
+    const builder = new StreamsBuilder<Topics>()
+    const seen = keyValueStore<number>('seen')
+    const counted = builder.stream('in').process<any>(() => {
+      let context!: ProcessorContext<any, string | null>
+      return {
+        init: given => {
+          context = given as typeof context
+        },
+        process(value, key) {
+          context.store(seen).put('all', (context.store(seen).get('all') ?? 0) + 1)
+          context.forward({ key, value })
+        },
+      }
+    }, [seen])
+    counted.to('out')
+    counted.to((value: any) => value as string, { partition: (_value, key) => Number(key) })
+    return { topology: builder.build(), seen }
+  }
+
+  test.each([
+    ['a topic that does not exist', { key: '0', value: 'nowhere' }, { topic: 'nowhere' }],
+    ['a partition that its topic has not', { key: '2', value: 'other' }, { topic: 'other', partition: 2 }],
+  ])('%s: the error says where the record is, and it has done nothing', async (_, record, details) => {
+    const broker = brokerWith({ in: 1, out: 1, other: 2 })
+    const { topology, seen } = choosing()
+    const { streams, done } = await running(topology, { broker, onError: () => 'fail' })
+    broker.topic('in').publishAll([{ key: '1', value: 'other' }, record])
+    await expect(done).rejects.toMatchObject({
+      code: 'HANDLER_FAILED',
+      details: { topic: 'in', partition: 0, offset: 1 },
+      cause: { code: 'UNKNOWN_TOPIC_OR_PARTITION', details },
+    })
+    expect((await read(broker, 'out')).map(({ value }) => value as unknown)).toEqual(['other'])
+    expect(await table(broker, 'app-seen-changelog')).toEqual({ all: 1 })
+    expect([...streams.query(seen).range()]).toEqual([])
+  })
+})
+
+test('partitions that a source gains while it runs are TOPOLOGY: the changelogs have fewer', async () => {
+  const broker = brokerWith({ words: 2, counts: 1 })
+  const { done } = await running(counting().topology, { broker })
+  broker.topic('words').addPartitions(3)
+  await expect(done).rejects.toMatchObject({ code: 'TOPOLOGY', message: expect.stringContaining('topic words') })
+  const again = new Streams(counting().topology, { applicationId: 'app', broker }).run()
+  await expect(again).rejects.toMatchObject({
+    code: 'TOPOLOGY',
+    message: expect.stringContaining('has 2 partition(s)'),
+  })
+})
+
 describe('time is state', () => {
   // Kafka's TimeWindows with grace: end + grace <= stream time is late. b@19 comes after a@25 in another instance.
   test('a window that was closed before a move is closed after it', async () => {

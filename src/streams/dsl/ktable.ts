@@ -47,9 +47,11 @@ export interface KTable<V, K extends string | Windowed = string, Topics extends 
     options?: Named & StoreOptions<NonNullable<R>>,
   ): KTable<NonNullable<R>, K, Topics>
   suppress(until: Suppressed, options?: Named): KTable<V, K, Topics>
+  /** Its changes, by another key; a row that is gone is null. */
+  toStream<J extends StreamKey>(key: (value: V | null, key: K) => J, options?: Named): KStream<V | null, J, Topics>
+  // Second, since a function, which has a name, is an object of options to the compiler.
   /** Its changes; a row that is gone is null. */
   toStream(options?: Named): KStream<V | null, K, Topics>
-  toStream<J extends StreamKey>(key: (value: V | null, key: K) => J, options?: Named): KStream<V | null, J, Topics>
 }
 /** Kafka: KGroupedTable. */
 export interface KGroupedTable<V, Topics extends object = any> {

@@ -1,6 +1,12 @@
 import type { ConsumerRecord, NextOffset } from '../../index.js'
 import type { TopologyTask } from '../task/seam.js'
 
+interface Part {
+  readonly records: readonly ConsumerRecord[]
+  at: number
+  readonly end: number
+}
+
 /** A partition that this instance owns: its records that wait, and how far they are worked through. Kafka: RecordQueue. */
 export class PartitionQueue {
   readonly topic: string
@@ -13,8 +19,9 @@ export class PartitionQueue {
   committed: number | undefined
   /** The next offset to work on, once something is worked through. */
   next: number | undefined
-  #records: ConsumerRecord[] = []
-  #at = 0
+  /** What polls have brought, in order: parts of their arrays. */
+  readonly #parts: Part[] = []
+  #size = 0
   #time: number | undefined
 
   constructor(topic: string, partition: number) {
@@ -23,19 +30,16 @@ export class PartitionQueue {
   }
 
   get size(): number {
-    return this.#records.length - this.#at
+    return this.#size
   }
-  add(record: ConsumerRecord): void {
-    // What is worked through is let go of, not one by one.
-    if (this.#at * 2 >= this.#records.length) {
-      this.#records = this.#records.slice(this.#at)
-      this.#at = 0
-    }
-    this.#records.push(record)
+  /** Records of one poll, from one place in its array to another. */
+  add(records: readonly ConsumerRecord[], at: number, end: number): void {
+    this.#parts.push({ records, at, end })
+    this.#size += end - at
   }
   clear(): void {
-    this.#records = []
-    this.#at = 0
+    this.#parts.length = 0
+    this.#size = 0
     this.#time = undefined
   }
   /** Of the first record, where it has been asked for and could be told. */
@@ -43,11 +47,16 @@ export class PartitionQueue {
     return this.#time === Number.NEGATIVE_INFINITY ? undefined : this.#time
   }
   get head(): ConsumerRecord | undefined {
-    return this.#records[this.#at]
+    const part = this.#parts[0]
+    return part?.records[part.at]
   }
-  take(): ConsumerRecord {
+  /** The first record is worked through. */
+  drop(): void {
+    const part = this.#parts[0]!
     this.#time = undefined
-    return this.#records[this.#at++]!
+    this.#size--
+    this.next = part.records[part.at]!.offset + 1
+    if (++part.at === part.end) this.#parts.shift()
   }
   /** The first record's. What has none that can be told comes first, and is told of when it is worked on. */
   timeBy(task: TopologyTask): number {

@@ -331,11 +331,12 @@ export class Worker {
     this.#checkTold()
     const drained = this.#setting.here && records.length < this.#setting.maxPollRecords
     for (const { queues } of this.#tasks.runs) for (const queue of queues) if (!queue.paused) queue.drained = drained
-    let queue: PartitionQueue | undefined
-    for (const record of records) {
-      const { topic, partition } = record
-      if (queue?.partition !== partition || queue.topic !== topic) queue = this.#tasks.queue(topic, partition)
-      queue?.add(record)
+    for (let at = 0; at < records.length; ) {
+      const { topic, partition } = records[at]!
+      let end = at + 1
+      while (end < records.length && records[end]!.partition === partition && records[end]!.topic === topic) end++
+      this.#tasks.queue(topic, partition)?.add(records, at, end)
+      at = end
     }
   }
   /**
@@ -439,8 +440,7 @@ export class Worker {
         } catch (error) {
           this.#caught(error, record, '')
         }
-        queue.take()
-        queue.next = record.offset + 1
+        queue.drop()
         left--
         this.#fire(run, 'stream time')
       }

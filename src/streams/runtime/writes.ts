@@ -3,7 +3,7 @@ import type { ChangelogRecord, Output } from '../task/seam.js'
 
 type AnyTopic = Topic<any, string>
 /** Before a write that may succeed later is tried again. Kafka: retry.backoff.ms. */
-const retryBackoffMs = 100
+export const retryBackoffMs = 100
 /** No topic has so many partitions. */
 const noPartition = Number.MAX_SAFE_INTEGER
 
@@ -105,9 +105,10 @@ export class Writes {
   /** Most records go where the one before went. */
   #last: { readonly name: string; readonly queue: ProducerRecord<unknown>[] } | undefined
 
-  /** The outcome of what was written is not known yet. */
-  get open(): boolean {
-    return this.#answers.length > 0
+  /** Nothing has been refused for now: all is on its way, whenever its answers come. */
+  get sent(): boolean {
+    for (const queue of this.#queues.values()) if (queue.length > 0) return false
+    return true
   }
 
   /** Writes it all, in order. Nothing is awaited that is no promise: undefined where all is written when it returns. */
@@ -117,7 +118,7 @@ export class Writes {
     } catch (error) {
       return this.#sendAgain(error)
     }
-    return this.open ? this.#settle() : undefined
+    return this.#answers.length > 0 ? this.#settle() : undefined
   }
 
   #send(): void {

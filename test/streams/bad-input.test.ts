@@ -240,9 +240,9 @@ describe('arguments and options', () => {
       refused(() => stream.filter(() => true, { name }), 'INVALID_CONFIG', 'name', JSON.stringify(name))
     refused(() => keyValueStore('a/b'), 'INVALID_CONFIG', 'store', '"a/b"')
     refused(() => stream.groupByKey().count({ store: '' }), 'INVALID_CONFIG', 'store')
-    refused(() => make().stream('' as 'a'), 'INVALID_CONFIG', 'topic of stream()')
+    refused(() => make().stream('' as 'a'), 'INVALID_TOPIC_EXCEPTION')
     refused(() => make().stream([]), 'INVALID_CONFIG', 'at least one')
-    refused(() => stream.to(7 as any), 'INVALID_CONFIG', 'topic of to()', '7')
+    refused(() => stream.to(7 as any), 'INVALID_TOPIC_EXCEPTION', '7')
   })
 
   test('branches that an object would reorder, and one named as what is left', () => {

@@ -17,7 +17,7 @@ import { checkFunction, checkOptions, refuse } from '../store-options.js'
 import type { Task } from '../streams.js'
 import type { Output, TaskEnvironment } from '../task/seam.js'
 import { StreamTask } from '../task/task.js'
-import { checkName } from '../topology/naming.js'
+import { checkTopic } from '../topology/naming.js'
 import { type Subtopology, type TopologyPlan, topicName } from '../topology/plan.js'
 import { planOf, type Topology } from '../topology/topology.js'
 import { type CheckedRecord, checkedRecord, checkPartition } from './checked-record.js'
@@ -136,8 +136,11 @@ export class TopologyTestDriver<Topics extends object = any> implements Queries 
     this.#checkOpen()
     if (!Number.isSafeInteger(ms) || ms < 0) refuse('ms of advanceWallClock()', ms, 'whole milliseconds of at least 0')
     this.#now += ms
-    for (const slot of this.#slots) this.#punctuate(slot, 'wall clock time')
-    for (const slot of this.#slots) this.#collect(slot)
+    try {
+      for (const slot of this.#slots) this.#punctuate(slot, 'wall clock time')
+    } finally {
+      for (const slot of this.#slots) this.#collect(slot)
+    }
     this.#work()
   }
 
@@ -225,7 +228,7 @@ export class TopologyTestDriver<Topics extends object = any> implements Queries 
 
   #admit({ topic, partition }: Output): void {
     const known = this.#topics.get(topic)
-    if (known === undefined) checkName('topic', topic)
+    if (known === undefined) checkTopic(topic)
     checkPartition(topic, known?.ends.length ?? this.#partitionsOf(topic), partition)
   }
 
@@ -260,13 +263,20 @@ export class TopologyTestDriver<Topics extends object = any> implements Queries 
       if (queue.size > 0) this.#waiting.push(queue)
       const slot = this.#slots[queue.slot]!
       try {
-        slot.task.process(record, timestamp)
-      } catch (error) {
-        decide(this.#errors, error, record, '')
+        this.#process(slot, record, timestamp)
+      } finally {
+        // Where it can't go on, what came before stays.
+        this.#collect(slot)
       }
-      this.#punctuate(slot, 'stream time')
-      this.#collect(slot)
     }
+  }
+  #process(slot: Slot, record: ConsumerRecord, timestamp: number): void {
+    try {
+      slot.task.process(record, timestamp)
+    } catch (error) {
+      decide(this.#errors, error, record, '')
+    }
+    this.#punctuate(slot, 'stream time')
   }
 
   #punctuate({ task }: Slot, time: 'stream time' | 'wall clock time'): void {

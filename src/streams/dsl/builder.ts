@@ -9,7 +9,7 @@ import {
   refuse,
   type StoreOptions,
 } from '../store-options.js'
-import { checkName } from '../topology/naming.js'
+import { checkTopic } from '../topology/naming.js'
 import { BuiltTopology, type Topology } from '../topology/topology.js'
 import { GlobalTable } from './global-table.js'
 import type { KStream } from './kstream.js'
@@ -106,7 +106,7 @@ export class StreamsBuilder<Topics extends object = Record<string, any>> {
     checkOptions(`options of ${operation}`, options)
     checkStoreOptions(`options of ${operation}`, options)
     if (topics.length === 0) refuse(`topic of ${operation}`, topics, 'at least one topic')
-    for (const topic of topics) checkName(`topic of ${operation}`, topic)
+    for (const topic of topics) checkTopic(topic)
   }
 }
 

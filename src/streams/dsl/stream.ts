@@ -24,7 +24,7 @@ import {
   type StoreOptions,
 } from '../store-options.js'
 import type { GraphNode } from '../topology/graph.js'
-import { checkName } from '../topology/naming.js'
+import { checkName, checkTopic } from '../topology/naming.js'
 import type { StoreSpec } from '../topology/store-spec.js'
 import { GlobalTable } from './global-table.js'
 import { GroupedStream } from './grouped-stream.js'
@@ -159,7 +159,7 @@ export class StreamOf implements KStream<any, any, any>, StreamPlace {
 
   to(topic: any, options: SinkOptions<any> = {}): void {
     this.#check('to()', options)
-    if (typeof topic !== 'function') checkName('topic of to()', topic)
+    if (typeof topic !== 'function') checkTopic(topic)
     if (options.partition !== undefined) checkFunction('partition of to()', options.partition)
     const { partition } = options
     const name = this.program.naming.nodeOr(options.name, 'KSTREAM-SINK-')

@@ -4,7 +4,7 @@ import { deepFreeze } from '../freeze.js'
 import { PassThrough } from '../operators/stateless.js'
 import { noHeaders, type RecordContext } from '../record.js'
 import type { ObservedTime } from '../stores/observed-time.js'
-import type { StateStore } from '../stores/store.js'
+import type { StateStore, ValueFormat } from '../stores/store.js'
 import { UndoLog } from '../stores/undo-log.js'
 import type { PhysicalNode, SourceNode } from '../topology/nodes.js'
 import { type Subtopology, topicName } from '../topology/plan.js'
@@ -74,7 +74,7 @@ export class StreamTask implements TopologyTask, NodeHost {
     const store = spec.make({
       name: spec.name,
       undo: this.#undo,
-      format: formatOf(spec.codec),
+      format: this.#formatOf(spec),
       changed:
         topic === undefined
           ? undefined
@@ -84,6 +84,13 @@ export class StreamTask implements TopologyTask, NodeHost {
     if (topic === undefined) return
     this.#storeOfChangelog.set(topic, store)
     for (const time of store.times) this.#times.add(`${spec.name}/${time.name}`, time)
+  }
+
+  /** What comes back from a codec is new, and frozen as what went into it. */
+  #formatOf({ codec }: StoreSpec): ValueFormat | undefined {
+    const format = formatOf(codec)
+    if (format === undefined || !this.freezes) return format
+    return { toLog: value => format.toLog(value), fromLog: logged => frozen(format.fromLog(logged)) }
   }
 
   restore({ topic, key, value, timestamp }: Parameters<TopologyTask['restore']>[0]): void {
@@ -168,8 +175,7 @@ export class StreamTask implements TopologyTask, NodeHost {
   }
   #valueOf({ format }: SourceNode, { value }: ConsumerRecord): unknown {
     const decoded = format === undefined ? value : format.fromLog(value)
-    if (this.freezes) deepFreeze(decoded)
-    return decoded
+    return this.freezes ? frozen(decoded) : decoded
   }
 
   /** What has been done since the last keep() stays, and will be drained. */
@@ -254,4 +260,9 @@ export class StreamTask implements TopologyTask, NodeHost {
     }
     if (failed.length > 0) throw failed[0]
   }
+}
+
+function frozen(value: unknown): unknown {
+  deepFreeze(value)
+  return value
 }

@@ -13,6 +13,12 @@ export function checkName(option: string, name: unknown): asserts name is string
     })
 }
 
+/** As the broker names topics. */
+export function checkTopic(topic: unknown): asserts topic is string {
+  if (typeof topic !== 'string' || !legalName.test(topic))
+    throw new MillraceError('INVALID_TOPIC_EXCEPTION', { topic: topic as string })
+}
+
 /**
  * Gives nodes and stores the names that Kafka gives them, from one counter for both; Kafka's tools and ported tests
  * depend on its numbers. Kafka: InternalStreamsBuilder, NamedInternal.

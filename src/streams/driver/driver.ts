@@ -237,7 +237,9 @@ export class TopologyTestDriver<Topics extends object = any> implements Queries 
     const partition = record.partition ?? topic.partitioner({ key }, topic.ends.length)
     const offset = topic.ends[partition]!++
     const appended: ConsumerRecord = { topic: topic.name, partition, offset, timestamp, key, value, headers }
-    deepFreeze(appended)
+    if (headers.length > 0) deepFreeze(headers)
+    deepFreeze(value)
+    Object.freeze(appended)
     const queue = topic.queues[partition]
     if (queue !== undefined) this.#enqueue(queue, appended)
     for (const store of topic.globals) this.#globals.update(store, appended)

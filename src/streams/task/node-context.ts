@@ -7,7 +7,9 @@ import type { ObservedTime } from '../stores/observed-time.js'
 /** What callbacks see beside the value: windows, and where the record comes from. */
 function freezeRecord(key: unknown, context: RecordContext): void {
   if (typeof key === 'object') deepFreeze(key)
-  if (!Object.isFrozen(context)) deepFreeze(context)
+  if (Object.isFrozen(context)) return
+  if (context.headers.length > 0) deepFreeze(context.headers)
+  Object.freeze(context)
 }
 
 /** What a node asks of its task. */

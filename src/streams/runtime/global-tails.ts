@@ -1,5 +1,6 @@
 import type { Broker, ConsumerRecord } from '../../index.js'
 import { type TopologyPlan, topicName } from '../topology/plan.js'
+import { Readings } from './readings.js'
 
 /** Takes the records of a global table's topic into its store. */
 export type GlobalStoreUpdate = (store: string, record: ConsumerRecord) => void
@@ -18,11 +19,12 @@ export class GlobalTails {
   readonly #broker: Broker<any>
   readonly #update: GlobalStoreUpdate
   readonly #tails: Tail[] = []
-  readonly #abort = new AbortController()
+  readonly #readings: Readings
 
   constructor(broker: Broker<any>, update: GlobalStoreUpdate) {
     this.#broker = broker
     this.#update = update
+    this.#readings = new Readings(broker)
   }
 
   /** All that is there is read before the first task works. Afterwards what comes is; `failed` hears why it can't go on. */
@@ -36,7 +38,7 @@ export class GlobalTails {
     await this.caughtUp()
     for (const tail of this.#tails)
       this.#read(tail, undefined).catch(error => {
-        if (!this.#abort.signal.aborted) failed(error)
+        if (!this.#readings.ended) failed(error)
       })
   }
 
@@ -46,18 +48,16 @@ export class GlobalTails {
   }
 
   stop(): void {
-    this.#abort.abort(new Error('This instance is closed'))
+    this.#readings.end('This instance is closed')
   }
 
   /** Two may read at once; each record counts once. */
-  async #read(tail: Tail, until: 'latest' | undefined): Promise<void> {
+  #read(tail: Tail, until: 'latest' | undefined): Promise<void> {
     const { topic, partition, store, next } = tail
-    const { signal } = this.#abort
-    const from = next === 0 ? 'earliest' : next
-    for await (const record of this.#broker.topic(topic).read({ partitions: [partition], from, until, signal })) {
-      if (record.offset < tail.next) continue
-      this.#update(store, record as ConsumerRecord)
+    return this.#readings.read([topic, partition], next === 0 ? 'earliest' : next, until, record => {
+      if (record.offset < tail.next) return
+      this.#update(store, record)
       tail.next = record.offset + 1
-    }
+    })
   }
 }

@@ -82,7 +82,11 @@ export class Instance {
     if (this.#closing) return
     await makeInternalTopics(broker, plan, applicationId, counts)
     if (this.#closing) return
-    await this.#globals.start(plan, applicationId, error => this.#fail(error))
+    try {
+      await this.#globals.start(plan, applicationId, error => this.#fail(error))
+    } catch (error) {
+      if (!this.#closing) throw error
+    }
     if (this.#closing) return
     if (plan.subtopologies.length > 0) this.#worker = this.#join(counts)
     this.#phase = 'working'
@@ -114,7 +118,8 @@ export class Instance {
   /** The turn at work is the last. */
   #stop(): void {
     this.#closing = true
-    this.#worker?.stop()
+    if (this.#worker === undefined) this.#globals.stop()
+    else this.#worker.stop()
     this.#stopped.tell()
     if (this.#phase === 'created') this.#over()
   }

@@ -105,7 +105,7 @@ export class Ownership {
     const { broker, group, applicationId } = this.#setting
     while (run.state === 'restoring') {
       try {
-        this.#reached.set(run, await restore(run, broker, group, applicationId))
+        this.#reached.set(run, await restore(run, group, applicationId))
         if (run.state !== 'restoring') return
         run.state = 'restored'
         this.#owner.restored()

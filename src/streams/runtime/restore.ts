@@ -1,4 +1,4 @@
-import type { Broker, ConsumerGroup } from '../../index.js'
+import type { ConsumerGroup } from '../../index.js'
 import { topicName } from '../topology/plan.js'
 import { ReachedPositions } from './positions.js'
 import type { TaskRun } from './task-run.js'
@@ -8,19 +8,16 @@ import type { TaskRun } from './task-run.js'
  * stand. Kafka: StoreChangelogReader.
  */
 export async function restore(
-  { task, queues, signal }: TaskRun,
-  broker: Broker<any>,
+  { task, queues, readings }: TaskRun,
   group: ConsumerGroup<any>,
   applicationId: string,
 ): Promise<ReachedPositions> {
   const reached = new ReachedPositions()
-  const { partition } = task
-  const changelogs = task.subtopology.changelogs.map(async ({ topic, store }) => {
-    const name = topicName(topic, applicationId)
-    const records = broker.topic(name).read({ partitions: [partition], from: 'earliest', until: 'latest', signal })
-    for await (const record of records)
+  const changelogs = task.subtopology.changelogs.map(({ topic, store }) =>
+    readings.read([topicName(topic, applicationId), task.partition], 'earliest', 'latest', record => {
       if (store !== undefined || !reached.take(record.key, record.value)) task.restore(record)
-  })
+    }),
+  )
   const positions = queues.map(async queue => {
     queue.committed = await group.committed(queue.topic, queue.partition)
   })

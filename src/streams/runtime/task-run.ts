@@ -1,5 +1,6 @@
 import type { ConsumerRecord, NextOffset } from '../../index.js'
 import type { TopologyTask } from '../task/seam.js'
+import type { Readings } from './readings.js'
 
 interface Part {
   readonly records: readonly ConsumerRecord[]
@@ -77,17 +78,15 @@ export class TaskRun {
   /** In the order of the sub-topology's sources: of equal timestamps the first goes first. */
   readonly queues: readonly PartitionQueue[]
   state: 'restoring' | 'restored' | 'running' | 'closed' = 'restoring'
-  readonly #abort = new AbortController()
+  /** Of its changelogs. */
+  readonly readings: Readings
 
-  constructor(task: TopologyTask, queues: readonly PartitionQueue[]) {
+  constructor(task: TopologyTask, queues: readonly PartitionQueue[], readings: Readings) {
     this.task = task
     this.queues = queues
+    this.readings = readings
   }
 
-  /** Aborts when it is closed. */
-  get signal(): AbortSignal {
-    return this.#abort.signal
-  }
   get running(): boolean {
     return this.state === 'running'
   }
@@ -131,7 +130,7 @@ export class TaskRun {
   end(): boolean {
     const { running } = this
     this.state = 'closed'
-    this.#abort.abort(new Error(`Task ${this.task.id} has gone to another instance`))
+    this.readings.end(`Task ${this.task.id} has gone to another instance`)
     return running
   }
 }

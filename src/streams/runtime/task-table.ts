@@ -1,11 +1,13 @@
-import type { TopicPartition } from '../../index.js'
+import type { Broker, TopicPartition } from '../../index.js'
 import type { TopologyTask } from '../task/seam.js'
 import { type Subtopology, topicName } from '../topology/plan.js'
+import { Readings } from './readings.js'
 import { PartitionQueue, TaskRun } from './task-run.js'
 
 /** What the tasks of one instance are made from. */
 export interface TaskSource {
   readonly applicationId: string
+  readonly broker: Broker<any>
   readonly subtopologies: readonly Subtopology[]
   /** Of all topics that are read, by name. */
   readonly counts: ReadonlyMap<string, number>
@@ -56,7 +58,7 @@ export class TaskTable {
       if (queue === undefined) return undefined
       queues.push(queue)
     }
-    return new TaskRun(this.#source.make(subtopology, partition), queues)
+    return new TaskRun(this.#source.make(subtopology, partition), queues, new Readings(this.#source.broker))
   }
 
   /** It does not own these any more. The tasks that have ended with that. */

@@ -191,6 +191,39 @@ describe('Streams', () => {
     expect(streams.state).toBe('closed')
   })
 
+  test('however many partitions and stores there are, no signal has so many listeners that the host warns', async () => {
+    const warnings: string[] = []
+    const warned = ({ name }: Error) => warnings.push(name)
+    process.on('warning', warned)
+    const builder = new StreamsBuilder<Topics>()
+    builder.globalTable('names')
+    const stores = Array.from({ length: 12 }, (_, i) => keyValueStore<number>(`store-${i}`))
+    builder.stream('in').process(() => ({ process() {} }), stores)
+    const broker = brokerWith({ in: 1, names: 12 })
+    for (let i = 0; i < 2; i++) {
+      const { streams } = await running(builder.build(), { broker })
+      await streams.close()
+    }
+    // They are told in a turn of their own.
+    await new Promise(resolve => setImmediate(resolve))
+    process.off('warning', warned)
+    expect(warnings).toEqual([])
+  })
+
+  test('closed while its global tables are read, it does not wait for their ends', async () => {
+    const builder = new StreamsBuilder<Topics>()
+    builder.globalTable('names')
+    const broker = brokerWith({ names: 1 })
+    broker.topic('names').publishAll(Array.from({ length: 5_000 }, (_, i) => ({ key: `${i}`, value: i })))
+    const streams = new Streams(builder.build(), { applicationId: 'app', broker })
+    const done = streams.run()
+    for (let i = 0; i < 50; i++) await Promise.resolve()
+    expect(streams.state).toBe('rebalancing')
+    await streams.close()
+    await done
+    expect(streams.state).toBe('closed')
+  })
+
   test('a global table whose topic is deleted is the end of the run', async () => {
     const builder = new StreamsBuilder<Topics>()
     builder.globalTable('names')

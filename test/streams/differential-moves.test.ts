@@ -10,7 +10,7 @@ import { storedFiles, storedIn } from './generator/stored.js'
 
 /** What is said not to be restored: schedules by the wall clock, and what a processor keeps in its own fields. */
 const isRestored = (step: Step): boolean =>
-  step.op !== 'process' || (step.time !== 'wall clock time' && step.stops === undefined)
+  step.op !== 'process' || (step.by !== 'alarm' && step.time !== 'wall clock time' && step.stops === undefined)
 
 test.each(storedFiles())('moving every task before every input changes nothing: %s', file => {
   let moves = 0

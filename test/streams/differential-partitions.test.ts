@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import type { Case, Outcome, Step } from './generator/case.js'
+import { type Case, type Outcome, type Step, sourcesOf } from './generator/case.js'
 import { play } from './generator/play.js'
 import { storedFiles, storedIn } from './generator/stored.js'
 
@@ -21,6 +21,24 @@ const dependsOnPartitioning: readonly [why: string, does: (step: Step) => boolea
     step => step.op === 'stream' && step.topics.length > 1,
   ],
 ]
+
+/**
+ * How often, at most, a record of a case may change its partition on its way. Changes that one record makes in two
+ * partitions, such as those of a table's old and new group, meet again at the next such place in any order.
+ */
+function shuffles(steps: readonly Step[]): number {
+  const depth = new Map<string, number>()
+  for (const step of steps) {
+    const moves =
+      ['map', 'flatMap', 'selectKey', 'groupBy', 'tableGroupBy', 'foreignKeyJoin'].includes(step.op) ||
+      (step.op === 'toStream' && step.key !== undefined)
+    const topics = step.op === 'stream' ? step.topics : step.op === 'table' ? [step.topic] : []
+    const before = Math.max(0, ...[...sourcesOf(step), ...topics].map(name => depth.get(name) ?? 0))
+    depth.set(step.id, before + (moves ? 1 : 0))
+    if (step.op === 'to' && step.topic !== undefined) depth.set(step.topic, before)
+  }
+  return Math.max(...depth.values())
+}
 
 /** With windows that stay open: what is late, and is dropped, goes by the stream time of a partition. */
 function withoutLateness(step: Step): Step {
@@ -45,7 +63,9 @@ function byKey({ records = {} }: Outcome): Record<string, string[]> {
 test.each(storedFiles())('one partition or seven: %s', file => {
   const cases = storedIn(file)
     .map(({ given }): Case => ({ ...given, steps: given.steps.map(withoutLateness) }))
-    .filter(({ steps }) => !steps.some(step => dependsOnPartitioning.some(([, does]) => does(step))))
+    .filter(
+      ({ steps }) => shuffles(steps) < 2 && !steps.some(step => dependsOnPartitioning.some(([, does]) => does(step))),
+    )
   expect(cases.length).toBeGreaterThan(20)
   for (const given of cases) {
     const [one, seven] = [play(given), play(given, { partitions: 7 })]

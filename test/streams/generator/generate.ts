@@ -20,6 +20,7 @@ const KEYS = ['text', 'ofValue', 'textOfValue', 'modulo', 'constant', 'nothingIf
 const PREDICATES = ['isEven', 'isThird', 'isShort', 'isThere', 'isLowKey', 'all', 'none'] as const
 const MAPPERS = ['same', 'upper', 'length', 'increment', 'half', 'text', 'withKey', 'nothingIfOdd'] as const
 const REDUCERS = ['sum', 'sum', 'concat', 'concat', 'max', 'last', 'first', 'nothingIfThird'] as const
+const INITIALS = ['zero', 'empty', 'zero', 'empty', 'nothing'] as const
 const JOINERS = ['pair', 'pair', 'pair', 'sum', 'concat', 'nothingIfThird'] as const
 const KINDS: readonly JoinKind[] = ['inner', 'left', 'outer']
 
@@ -48,7 +49,7 @@ class Growing {
     this.#stream()
     if (random.chance(0.3)) this.#stream()
     if (random.chance(0.5)) this.#table()
-    const operators = random.within(1, 8)
+    const operators = random.chance(0.1) ? random.within(8, 14) : random.within(1, 8)
     for (let i = 0; i < operators; i++) this.#grow()
     this.#finish()
   }
@@ -153,7 +154,8 @@ class Growing {
       : this.#random.chance(0.01)
         ? this.#random.one([['tab-a'], ['in-a', 'in-b']])
         : free.slice(0, free.length > 1 && this.#random.chance(0.15) ? 2 : 1)
-    const timestamp = this.#random.chance(0.06) ? { timestamp: this.#random.one(['plusTen', 'ofValue']) } : {}
+    const timed = this.#random.chance(0.06) && !this.#has('punctuation by stream time')
+    const timestamp = timed ? { timestamp: this.#random.one(['plusTen', 'ofValue']) } : {}
     return this.#add({ id: this.#id(), op: 'stream', topics, ...timestamp, ...this.#named(0.1) }, 'stream')
   }
 
@@ -170,8 +172,11 @@ class Growing {
     const from = this.#pick('stream', ({ windowed }) => !windowed)!
     const topic = `mid-${this.#ids}`
     this.#add({ id: this.#id(), op: 'to', of: from.ref, topic, ...this.#named(0.1) })
-    if (this.#random.chance(0.3)) {
-      return this.#add({ id: this.#id(), op: 'table', topic, ...this.#stored(0.3) }, 'table')
+    const drawn = this.#random.next()
+    if (drawn < 0.3) return this.#add({ id: this.#id(), op: 'table', topic, ...this.#stored(0.3) }, 'table')
+    if (drawn < 0.5) {
+      this.#add({ id: this.#id(), op: 'globalTable', topic, ...this.#stored(0.3) }, 'global', { used: true })
+      return this.#globalJoin()
     }
     return this.#add({ id: this.#id(), op: 'stream', topics: [topic] }, 'stream')
   }
@@ -277,10 +282,10 @@ class Growing {
   /** Now and then as short as is allowed, so that stores drop windows. */
   #retention(windows: Windows): { retention?: number } {
     if (!this.#random.chance(0.15)) return {}
-    const { grace } = windows
-    if (windows.kind === 'time') return { retention: windows.size + grace }
-    if (windows.kind === 'sliding') return { retention: 2 * windows.difference + grace }
-    return { retention: windows.gap + grace }
+    const more = windows.grace + (this.#random.chance(0.5) ? this.#random.within(1, 12) : 0)
+    if (windows.kind === 'time') return { retention: windows.size + more }
+    if (windows.kind === 'sliding') return { retention: 2 * windows.difference + more }
+    return { retention: windows.gap + more }
   }
 
   #aggregate(grouped: Handle = this.#pick('grouped')!): Handle {
@@ -302,7 +307,7 @@ class Growing {
     const made = { windowed: windows !== undefined, windows }
     if (op === 'count') return this.#add({ id, op, ...rest }, 'table', made)
     if (op === 'reduce') return this.#add({ id, op, add: random.one(REDUCERS), ...rest }, 'table', made)
-    const initial = random.one(['zero', 'empty'])
+    const initial = random.one(INITIALS)
     return this.#add({ id, op, initial, add: random.one([...REDUCERS, 'withKey']), ...merge, ...rest }, 'table', made)
   }
 
@@ -318,7 +323,7 @@ class Growing {
       id: this.#id(),
       op: 'cogroup',
       groups,
-      initial: random.one(['zero', 'empty']),
+      initial: random.one(INITIALS),
       ...merge,
       ...(windows && { windows, ...this.#retention(windows) }),
       ...this.#named(),
@@ -398,6 +403,18 @@ class Growing {
     return this.#add({ id, op: 'store', kind, store: `store-${id}`, ...sized, ...kept }, 'store', { storeKind: kind })
   }
 
+  /**
+   * Whether records of a punctuation by stream time may be, or already are, of a later time: as its driver is one task,
+   * Kafka's then punctuates without end.
+   */
+  #has(what: 'later times' | 'punctuation by stream time'): boolean {
+    return this.steps.some(step =>
+      what === 'later times'
+        ? 'timestamp' in step || ('by' in step && step.by === 'later')
+        : 'time' in step && step.time === 'stream time',
+    )
+  }
+
   #process(): Handle {
     const random = this.#random
     const from = this.#pick('stream')!
@@ -410,33 +427,39 @@ class Growing {
       'where',
       'times',
       'times',
-      'later',
+      ...(this.#has('punctuation by stream time') ? [] : ['later']),
       'twice',
       'windowSum',
       'sessions',
-      ...(fixed ? [] : ['rekey', 'collect', 'collect', 'collect']),
+      'prefix',
+      'windowsNear',
+      ...(fixed ? [] : ['rekey', 'alarm', 'alarm', 'collect', 'collect', 'collect']),
     ])
     const kinds: Record<string, 'key-value' | 'window' | 'session'> = {
       count: 'key-value',
       changes: 'key-value',
       neighbours: 'key-value',
       collect: 'key-value',
+      prefix: 'key-value',
       windowSum: 'window',
+      windowsNear: 'window',
       sessions: 'session',
     }
     const kind = kinds[by]
     const stores = kind ? [this.#store(kind).ref] : []
     const punctuated =
-      by === 'collect'
+      by === 'collect' || by === 'alarm'
         ? {
-            time: random.one(['stream time', 'wall clock time'] as const),
+            time: this.#has('later times')
+              ? 'wall clock time'
+              : random.one(['stream time', 'wall clock time'] as const),
             every: random.within(1, 20),
-            ...(random.chance(0.3) && { stops: true as const }),
+            ...(by === 'collect' && random.chance(0.3) && { stops: true as const }),
           }
         : {}
     const op = fixed ? 'processValues' : 'process'
     const step: Step = { id: this.#id(), op, of: from.ref, by, stores, ...punctuated, ...this.#named() }
-    return this.#add(step, 'stream', { windowed: from.windowed && by !== 'rekey' && by !== 'collect' })
+    return this.#add(step, 'stream', { windowed: from.windowed && !['rekey', 'alarm', 'collect'].includes(by) })
   }
 
   // ── tables ───────────────────────────────────────────────────────────────────────────────────────
@@ -470,7 +493,7 @@ class Growing {
       { add: 'nothingIfThird', subtract: 'minus' },
     ])
     if (op === 'tableReduce') return this.#add({ ...rest, op, ...pair }, 'table')
-    return this.#add({ ...rest, op, initial: random.one(['zero', 'empty']), ...pair }, 'table')
+    return this.#add({ ...rest, op, initial: random.one(INITIALS), ...pair }, 'table')
   }
 
   #tableJoin(): Handle {

@@ -57,6 +57,12 @@ const works: Record<string, (equipment: Equipment) => Work> = {
     const back = [...rows.range({ reverse: true })].map(([row]) => row)
     forward({ value: cut(`${found.join('')}|${back.join('')}`) })
   },
+  prefix: equipment => (value, key, _record, forward, context) => {
+    const rows = rowsOf(equipment, context)
+    rows.put(text(key) + text(value), value)
+    const found = [...rows.range({ prefix: text(key) || 'a' })].map(([row]) => `${row};`)
+    forward({ value: cut(found.join('')) })
+  },
   where:
     () =>
     (_value, _key, { topic, partition, offset, timestamp, headers }, forward) => {
@@ -83,6 +89,14 @@ const works: Record<string, (equipment: Equipment) => Work> = {
     const all = [...windows.range()].map(([window]) => window.key)
     forward({ value: cut(found.join('') + all.join('')) })
   },
+  windowsNear:
+    equipment =>
+    (value, key, { timestamp }, forward, context) => {
+      const windows: WindowStore<Content> = context.store(equipment.store!)
+      windows.put(text(key), value, timestamp)
+      const near = [...windows.range({ from: Math.max(0, timestamp - 6), to: timestamp + 2 })]
+      forward({ value: cut(near.map(([window]) => `${window.key}${window.start};`).join('')) })
+    },
   sessions: equipment => (value, key, record, forward, context) => {
     const sessions: SessionStore<Content> = context.store(equipment.store!)
     const row = text(key)
@@ -101,8 +115,9 @@ function collect(step: Step, { store }: Equipment): Processor<Content, StreamKey
     init(context) {
       rows = context.store(store!)
       const cancel = context.schedule(step.every!, step.time!, timestamp => {
+        const all = [...rows.range()]
         context.forward({ key: 'time', value: timestamp })
-        for (const [key, value] of [...rows.range()]) {
+        for (const [key, value] of all) {
           context.forward({ key, value })
           rows.delete(key)
         }
@@ -111,6 +126,25 @@ function collect(step: Step, { store }: Equipment): Processor<Content, StreamKey
     },
     process(value, key) {
       rows.put(text(key), value)
+    },
+  }
+}
+
+/** An even value sets the alarm anew, an odd one does nothing to it. */
+function alarm(step: Step): Processor<Content, StreamKey, Content, any> {
+  let context: ProcessorContext<Content, any>
+  let cancel: (() => void) | undefined
+  return {
+    init(given) {
+      context = given
+    },
+    process(value, key) {
+      context.forward({ key: text(key), value })
+      if (number(value) % 2 !== 0) return
+      cancel?.()
+      cancel = context.schedule(step.every!, step.time!, timestamp =>
+        context.forward({ key: 'alarm', value: timestamp }),
+      )
     },
   }
 }
@@ -131,6 +165,7 @@ function rekey(): Processor<Content, StreamKey, Content, any> {
 export function processor(step: Step, equipment: Equipment): Processor<Content, StreamKey, Content, any> {
   if (step.by === 'collect') return collect(step, equipment)
   if (step.by === 'rekey') return rekey()
+  if (step.by === 'alarm') return alarm(step)
   const work = works[step.by]!(equipment)
   let context: ProcessorContext<Content, any>
   return {

@@ -18,7 +18,7 @@ import {
   type Windowed,
   windowStore,
 } from 'millrace/streams'
-import type { Content, JoinKind, Seen, Step, StepOf, Windows } from './case.js'
+import { type Content, type JoinKind, type Seen, type Step, type StepOf, sourcesOf, type Windows } from './case.js'
 import { type Equipment, fixedKeyProcessor, processor } from './processors.js'
 import {
   combiner,
@@ -53,7 +53,7 @@ export interface Program {
 }
 
 export function build(steps: readonly Step[]): Program {
-  const program = new Building()
+  const program = new Building(steps)
   for (const step of steps) program.add(step)
   return program.finish()
 }
@@ -83,6 +83,11 @@ class Building {
   readonly #asked: Asked[] = []
   readonly #seen: Seen[] = []
   readonly #place = { at: -1 }
+  readonly #steps: readonly Step[]
+
+  constructor(steps: readonly Step[]) {
+    this.#steps = steps
+  }
 
   finish(): Program {
     const place = this.#place
@@ -102,7 +107,9 @@ class Building {
   add(step: Step): void {
     const made = this.#make(step)
     if (made !== undefined) this.#made.set(step.id, made)
-    if ('store' in step && made !== undefined) this.#asked.push({ id: step.id, rows: this.#rowsOf(step, made) })
+    // A store that no processor names is in no topology.
+    const isOf = step.op === 'store' ? this.#steps.some(other => sourcesOf(other).includes(step.id)) : 'store' in step
+    if (isOf && made !== undefined) this.#asked.push({ id: step.id, rows: this.#rowsOf(step, made) })
   }
 
   #rowsOf(step: Step, of: Made): Asked['rows'] {

@@ -37,12 +37,19 @@ export function store(cases: readonly Known[]): void {
 const goesByTaskTime = (step: Step): boolean =>
   (step.op === 'process' || step.op === 'processValues') && (step.by === 'times' || step.time === 'stream time')
 
+/** What Kafka's driver throws that is no rule, by its class. */
+const MISHAPS: Record<string, string> = {
+  InvalidStateStoreException: 'a windowed table that was cogrouped cannot be joined, by a slip in Kafka 4.1',
+  ClassCastException:
+    'a table with text for keys that follows from a windowed one is held back until windows close, and its first record fails; here it is refused when it is built',
+}
+
 /**
  * Whether Kafka's driver says what Kafka says. It is one task for all sub-topologies, which on a cluster have a stream
- * time each; and a windowed table that was cogrouped can't be joined there (InvalidStateStoreException), for no reason.
+ * time each.
  */
 export function isMeaningful({ given, expected }: Known): boolean {
-  if (expected.error?.type === 'InvalidStateStoreException') return false
+  if (expected.error && expected.error.type in MISHAPS) return false
   const tasks = expected.describe?.match(/Sub-topology: \d+\n/g)?.length ?? 1
   return tasks === 1 || !given.steps.some(goesByTaskTime)
 }

@@ -111,7 +111,7 @@ export const combiner = (name: string): ((left: any, right: any, key?: any) => a
   named('combiner', combiners, name) as (left: any, right: any, key?: any) => any
 
 export const initial = (name: string): (() => Content) =>
-  named('initial value', { zero: () => 0, empty: () => '' } as Record<string, () => Content>, name)
+  named('initial value', { zero: () => 0, empty: () => '', nothing: () => null } as Record<string, () => Content>, name)
 
 const timestamps: Record<string, (value: Content, timestamp: number) => number> = {
   plusTen: (_, timestamp) => timestamp + 10,

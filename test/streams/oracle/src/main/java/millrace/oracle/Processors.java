@@ -73,6 +73,16 @@ final class Processors {
           }
           out.forward(key, Vocabulary.cut(found.toString()), timestamp, headers);
         }
+        case "prefix" -> {
+          rows().put(Vocabulary.text(key) + Vocabulary.text(value), value);
+          // A prefix of no bytes has no end in Kafka (Bytes.increment).
+          String prefix = Vocabulary.text(key).isEmpty() ? "a" : Vocabulary.text(key);
+          StringBuilder found = new StringBuilder();
+          try (KeyValueIterator<Object, Object> rows = rows().prefixScan(prefix, new org.apache.kafka.common.serialization.StringSerializer()::serialize)) {
+            while (rows.hasNext()) found.append(rows.next().key).append(";");
+          }
+          out.forward(key, Vocabulary.cut(found.toString()), timestamp, headers);
+        }
         case "where" -> {
           RecordMetadata from = context.recordMetadata().orElse(null);
           String topic = from == null || from.topic() == null ? "none" : from.topic().startsWith("oracle-") ? "internal" : from.topic();
@@ -104,6 +114,18 @@ final class Processors {
           }
           out.forward(key, Vocabulary.cut(found.toString()), timestamp, headers);
         }
+        case "windowsNear" -> {
+          WindowStore<Object, Object> windows = (WindowStore<Object, Object>) store;
+          windows.put(Vocabulary.text(key), value, timestamp);
+          StringBuilder found = new StringBuilder();
+          try (KeyValueIterator<Windowed<Object>, Object> rows = windows.fetchAll(java.time.Instant.ofEpochMilli(Math.max(0, timestamp - 6)), java.time.Instant.ofEpochMilli(timestamp + 2))) {
+            while (rows.hasNext()) {
+              KeyValue<Windowed<Object>, Object> each = rows.next();
+              found.append(each.key.key()).append(each.key.window().start()).append(";");
+            }
+          }
+          out.forward(key, Vocabulary.cut(found.toString()), timestamp, headers);
+        }
         case "sessions" -> {
           SessionStore<Object, Object> sessions = (SessionStore<Object, Object>) store;
           String row = Vocabulary.text(key);
@@ -126,6 +148,7 @@ final class Processors {
   static ProcessorSupplier<Object, Object, Object, Object> of(JsonNode step, String[] names, Map<String, JsonNode> declarations) {
     String by = step.get("by").asText();
     if (by.equals("collect")) return () -> new Collect(step, names);
+    if (by.equals("alarm")) return () -> new Alarm(step);
     return () -> new Processor<>() {
       private ProcessorContext<Object, Object> context;
       private Work work;
@@ -166,6 +189,32 @@ final class Processors {
             (key, value, timestamp, headers) -> context.forward(record.withValue(value).withTimestamp(timestamp).withHeaders(headers)));
       }
     };
+  }
+
+  /** An even value sets the alarm anew, an odd one does nothing to it. */
+  private static final class Alarm implements Processor<Object, Object, Object, Object> {
+    private final JsonNode step;
+    private ProcessorContext<Object, Object> context;
+    private Cancellable schedule;
+
+    Alarm(JsonNode step) {
+      this.step = step;
+    }
+
+    @Override
+    public void init(ProcessorContext<Object, Object> context) {
+      this.context = context;
+    }
+
+    @Override
+    public void process(org.apache.kafka.streams.processor.api.Record<Object, Object> record) {
+      context.forward(record.withKey((Object) Vocabulary.text(record.key())));
+      if (Vocabulary.number(record.value()) % 2 != 0) return;
+      if (schedule != null) schedule.cancel();
+      PunctuationType type = step.get("time").asText().equals("stream time") ? PunctuationType.STREAM_TIME : PunctuationType.WALL_CLOCK_TIME;
+      schedule = context.schedule(Duration.ofMillis(step.get("every").asLong()), type,
+          timestamp -> context.forward(new org.apache.kafka.streams.processor.api.Record<>("alarm", timestamp, timestamp)));
+    }
   }
 
   /** Keeps the last value of each key and forwards them all at each punctuation; after three it stops. */

@@ -141,6 +141,7 @@ final class Vocabulary {
     return switch (by) {
       case "zero" -> 0L;
       case "empty" -> "";
+      case "nothing" -> null;
       default -> throw new IllegalArgumentException("no initializer " + by);
     };
   }

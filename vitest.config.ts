@@ -14,7 +14,7 @@ if (lacking !== undefined && !process.env['CI'])
 /** The client that millrace/kafka stands on: 1.35 for Node 20, or 2.x. */
 const client = process.env['MILLRACE_KAFKA_CLIENT'] === '2' ? 'platformatic-kafka-2' : '@platformatic/kafka'
 /** Programs as users write them that are tests themselves. */
-const testPrograms = 'test/programs/{15-test-a-service,16-faults}.ts'
+const testPrograms = 'test/programs/{15-test-a-service,16-faults,22-test-a-topology}.ts'
 
 export default defineConfig({
   resolve: {

@@ -8,6 +8,7 @@ import { gzipSync } from 'node:zlib'
 import { afterAll, describe, expect, test, vi } from 'vitest'
 import { InputError, openLog } from '../examples/access-log/input.js'
 import { type Outcome, runJob } from '../examples/access-log/job.js'
+import { runLive } from '../examples/access-log/live.js'
 import { addressOf, parseLine } from '../examples/access-log/log-line.js'
 import { prove } from '../examples/access-log/proof.js'
 import { proofText } from '../examples/access-log/report.js'
@@ -18,16 +19,26 @@ import type { LogRecord } from '../examples/access-log/topics.js'
 const root = fileURLToPath(new URL('..', import.meta.url))
 const numbered = readdirSync(join(root, 'examples')).filter(name => /^\d.*\.ts$/.test(name))
 
+const ofStreams = readdirSync(join(root, 'examples/streams')).map(name => `streams/${name}`)
+const limits = [
+  ...[...numbered, 'order-service/main.ts'].map(name => ({ name, limit: 60 })),
+  ...ofStreams.map(name => ({ name, limit: 80 })),
+]
+
 test('the course has ten examples, numbered without a gap', () => {
   expect(numbered.map(name => name.slice(0, 2)).join(' ')).toBe('01 02 03 04 05 06 07 08 09 10')
 })
 
-describe.each([...numbered, 'order-service/main.ts'])('examples/%s', name => {
+test('streams have three examples, numbered without a gap', () => {
+  expect(ofStreams.map(name => name.slice(0, 10)).join(' ')).toBe('streams/01 streams/02 streams/03')
+})
+
+describe.each(limits)('examples/$name', ({ name, limit }) => {
   const path = join(root, 'examples', name)
   const lines = readFileSync(path, 'utf8').trimEnd().split('\n')
 
-  test('is shorter than sixty lines', () => {
-    expect(lines.length).toBeLessThan(60)
+  test(`is shorter than ${limit} lines`, () => {
+    expect(lines.length).toBeLessThan(limit)
   })
 
   test('prints what stands at its end', async () => {
@@ -54,6 +65,9 @@ describe.each([...numbered, 'order-service/main.ts'])('examples/%s', name => {
 //                      d, n[d], b[d], s[d" 2"], s[d" 3"], s[d" 4"], s[d" 5"]}' whole
 //   requests per hour  awk '{print substr($4,2,14)}' whole | sort | uniq -c
 //   failed pages       awk '$9>=400 {p=$7; sub(/[?].*/,"",p); print $9, p}' whole | sort | uniq -c
+//   errors by page     awk '{p=$7; sub(/[?].*/,"",p); n[p]++; if ($9>=400) f[p]++} END {for (p in f) print f[p], n[p],
+//                      p}' whole | sort -rn
+//   bytes per hour     awk '{h=substr($4,2,14); n[h]++; b[h]+=$10} END {for (h in n) print h, n[h], b[h]}' whole
 //   dead letters       grep -nE '" 5[0-9]{2} ' log; grep -nv '"$' log
 const tables = [
   '9,999 requests by 1,753 visitors in 3,052 sessions',
@@ -83,6 +97,21 @@ const requestsPerHour = [
   '116 118 125 114 115 125 121 124 110 122 132 121 120 119 122 133 114 132 123 113 113 130 113 118',
   '117 122 125 113 125 122 130 111 121 117 121 115 115 125 134 112 115 110 130 136 124 114 115 127',
   '128 120 115 127 115 124 115 122 114 125 116 112 111 113 122 126 118 119 107 123 120 86 0 0',
+]
+const liveTables = [
+  'two instances, with 12 tasks and 12 tasks',
+  '! one stops: the other has 24 tasks now',
+  '2015-05-17 10:00 74 requests 5,185,322 bytes',
+  '2015-05-19 19:00 136 requests 9,230,304 bytes',
+  '9,999 requests by 1,753 visitors in 3,052 sessions',
+  '46.105.14.53 84 364',
+  '66.249.73.135 80 482',
+  '61 61 100 % /files/logstash/logstash-1.3.2-monolithic.jar',
+  '12 12 100 % /wp-login.php',
+  '2015-05-20 19:00:00 123 2,494,280',
+  '2015-05-20 20:00:00 120 6,427,059',
+  '2015-05-20 21:00:00 86 4,127,318',
+  '81 hours final, each once; 9,999 requests in hours, of 10,000 lines',
 ]
 const progress = [
   'Reading examples/data/access.log.gz',
@@ -186,6 +215,13 @@ describe.concurrent('the main job, started', () => {
     expectLines(printed, ['Reading standard input', ...smallResult])
   })
 
+  test('shows the same figures live, as a topology', async () => {
+    const { code, printed, complaint } = await start(['--streams'])
+    expect([code, complaint]).toEqual([0, ''])
+    expectLines(printed, liveTables)
+    expect(printed.filter(line => / requests .* bytes .* visitors so far$/.test(line))).toHaveLength(81)
+  })
+
   test('exits with 1 and the name of a file that does not exist', async () => {
     expect(await start(['nowhere.log'])).toEqual({
       code: 1,
@@ -218,13 +254,10 @@ describe('the pieces of the main job', () => {
     expect((refusal as Error).message).toContain(reason)
   })
 
-  const run = (log: readonly string[]): Promise<Outcome> =>
-    runJob(
-      (async function* () {
-        yield* log
-      })(),
-      () => {},
-    )
+  async function* oneByOne(log: readonly string[]): AsyncGenerator<string> {
+    yield* log
+  }
+  const run = (log: readonly string[]): Promise<Outcome> => runJob(oneByOne(log), () => {})
 
   test('requests per hour are those of the log', async () => {
     const { traffic } = await run(await lines(join(root, 'examples/data/access.log.gz')))
@@ -232,6 +265,25 @@ describe('the pieces of the main job', () => {
       Array.from({ length: 24 }, (_, hour) => traffic.hours.get(Date.UTC(2015, 4, day, hour))?.requests ?? 0).join(' '),
     )
     expect(counted).toEqual(requestsPerHour)
+  })
+
+  test('the topology finds what the groups find, for each visitor, hour and page', async () => {
+    const log = await lines(join(root, 'examples/data/access.log.gz'))
+    const [byHand, live] = await Promise.all([run(log), runLive(oneByOne(log), () => {})])
+    expect([...live.visitors].sort()).toEqual(
+      byHand.sessions.store.visitors.map(({ address, sessions, requests }) => [address, { sessions, requests }]).sort(),
+    )
+    const hours = [...live.hours, ...live.openHours].map(({ from, ...load }) => [from, load])
+    expect(hours).toEqual([...byHand.traffic.hours].map(([from, { requests, bytes }]) => [from, { requests, bytes }]))
+
+    const pages = new Map<string, { failed: number; requests: number }>()
+    for (const line of log) {
+      const { page, status } = parseLine(line) ?? {}
+      if (page === undefined || status === undefined) continue
+      const { failed, requests } = pages.get(page) ?? { failed: 0, requests: 0 }
+      pages.set(page, { failed: failed + (status >= 400 ? 1 : 0), requests: requests + 1 })
+    }
+    expect([...live.pages].sort()).toEqual([...pages].filter(([, { failed }]) => failed > 0).sort())
   })
 
   test('what is lost, unread, unordered or read twice for no reason fails the proof', async () => {

@@ -1,0 +1,115 @@
+import { type Broker, type Consumer, isMillraceError } from '../../index.js'
+import { topicName } from '../topology/plan.js'
+import { reachedRecord, unreachedRecord } from './positions.js'
+import type { TaskRun } from './task-run.js'
+import { isRetriable, later, retryBackoffMs, type Writes } from './writes.js'
+
+export interface ResultsSetting {
+  readonly applicationId: string
+  readonly broker: Broker<any>
+  readonly writes: Writes
+  /**
+   * The group takes an assignor of ours, so its log is in this process: a write takes effect when it is called, whenever
+   * its answer comes.
+   */
+  readonly here: boolean
+}
+
+/** What tasks have done since the last turn: written first, then committed. Kafka: RecordCollector, TaskExecutor. */
+export class Results {
+  readonly #setting: ResultsSetting
+  readonly #consumer: Consumer<any>
+  readonly #dropLost: () => void
+  readonly #touched = new Set<TaskRun>()
+
+  /** `dropLost`: ends the tasks that are not owned any more. */
+  constructor(setting: ResultsSetting, consumer: Consumer<any>, dropLost: () => void) {
+    this.#setting = setting
+    this.#consumer = consumer
+    this.#dropLost = dropLost
+  }
+
+  /** A task has done something. */
+  touch(run: TaskRun): void {
+    this.#touched.add(run)
+  }
+  /** Whatever it has done is not wanted. */
+  forget(run: TaskRun): void {
+    this.#touched.delete(run)
+  }
+
+  /** First what was done, then how far: at least once. Nothing is awaited that is no promise. */
+  async write(): Promise<void> {
+    if (this.#touched.size === 0) return
+    const { writes, here } = this.#setting
+    const runs = [...this.#touched]
+    this.#touched.clear()
+    for (const run of runs) this.#collect(run)
+    const written = writes.flush()
+    if (written !== undefined) await (here && writes.sent ? this.#noteReached(runs, written) : written)
+    await this.#commit(runs)
+  }
+
+  /** What tasks that have ended have done in their last moments. */
+  async writeLast(runs: readonly TaskRun[]): Promise<void> {
+    for (const run of runs) this.#collect(run)
+    await this.#setting.writes.flush()
+  }
+
+  #collect({ task }: TaskRun): void {
+    const { writes } = this.#setting
+    const { outputs, changes } = task.drain()
+    writes.addOutputs(outputs)
+    writes.addChanges(changes, task.partition)
+  }
+
+  /** All is done already, and the commit may never come: whoever restores these tasks is told so, in the same step. */
+  async #noteReached(runs: readonly TaskRun[], written: Promise<void>): Promise<void> {
+    const { broker, writes } = this.#setting
+    const now = broker.clock.now()
+    const noted = runs.filter(run => {
+      const record = reachedRecord(run, now)
+      if (record !== undefined) writes.add(this.#timeChangelog(run), record)
+      return record !== undefined
+    })
+    const noting = writes.flush()
+    noting?.catch(() => {})
+    try {
+      await written
+      await noting
+    } catch (error) {
+      for (const run of noted) writes.add(this.#timeChangelog(run), unreachedRecord(run, now))
+      await writes.flush()
+      throw error
+    }
+  }
+  #timeChangelog({ task }: TaskRun): string {
+    return topicName(task.subtopology.changelogs.at(-1)!.topic, this.#setting.applicationId)
+  }
+
+  async #commit(runs: readonly TaskRun[]): Promise<void> {
+    for (let living = runs; ; ) {
+      const offsets = living.flatMap(run => [...run.uncommitted()])
+      if (offsets.length === 0) return
+      try {
+        await this.#consumer.commit(offsets)
+        for (const run of living) run.committed()
+        return
+      } catch (error) {
+        const again = isRetriable(error)
+        if (this.#consumer.closed || !(again || isOut(error))) throw error
+        if (again) await later(this.#setting.broker, retryBackoffMs)
+        // The rest of it may be committed all the same.
+        this.#dropLost()
+        const left = living.filter(({ state }) => state !== 'closed')
+        if (!again && left.length === living.length) throw error
+        living = left
+      }
+    }
+  }
+}
+
+/** Who is out of the group, or does not own the partition any more. */
+export function isOut(error: unknown): boolean {
+  return isMillraceError(error, 'ILLEGAL_GENERATION') || isMillraceError(error, 'UNKNOWN_MEMBER_ID')
+}

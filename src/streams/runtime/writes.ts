@@ -1,0 +1,201 @@
+import { type Broker, isMillraceError, MillraceError, type ProducerRecord, type Topic } from '../../index.js'
+import type { ChangelogRecord, Output } from '../task/seam.js'
+
+type AnyTopic = Topic<any, string>
+/** Before a write that may succeed later is tried again. Kafka: retry.backoff.ms. */
+export const retryBackoffMs = 100
+/** No topic has so many partitions. */
+const noPartition = Number.MAX_SAFE_INTEGER
+
+/** What the tasks of one instance want written: refused while all can still be undone, or written in order. */
+export class Writes {
+  readonly #broker: Broker<any>
+  readonly #topics = new Map<string, AnyTopic>()
+  readonly #compacted = new Map<string, boolean>()
+  /** What is to be written, by topic: between topics there is no order. */
+  readonly #queues = new Map<string, ProducerRecord<unknown>[]>()
+  /** Of writes whose outcome is not known at once. */
+  #answers: Promise<unknown>[] = []
+
+  constructor(broker: Broker<any>) {
+    this.#broker = broker
+  }
+
+  topic(name: string): AnyTopic {
+    let topic = this.#topics.get(name)
+    if (topic === undefined) {
+      topic = this.#broker.topic(name) as AnyTopic
+      this.#topics.set(name, topic)
+    }
+    return topic
+  }
+
+  /** UNKNOWN_TOPIC_OR_PARTITION, INVALID_RECORD: as far as the broker can say at once (a cluster can't). */
+  admit({ topic: name, partition, key }: Output): void {
+    const topic = this.topic(name)
+    if (partition !== undefined) {
+      const partitions = topic.partitionCount()
+      if (typeof partitions === 'number' && !(partition < partitions))
+        throw new MillraceError('UNKNOWN_TOPIC_OR_PARTITION', { topic: name, partition })
+    }
+    if (key === null && this.#isCompacted(topic))
+      throw new MillraceError('INVALID_RECORD', { topic: name, reason: 'a compacted topic needs a key' })
+  }
+
+  /** Asked with a record that is written nowhere: what is wrong with its key is found before its partition. */
+  #isCompacted(topic: AnyTopic): boolean {
+    let compacted = this.#compacted.get(topic.name)
+    if (compacted === undefined) {
+      compacted = false
+      try {
+        const answer: unknown = topic.publish({ key: null, value: null, partition: noPartition })
+        if (isThenable(answer)) answer.then(undefined, () => {})
+      } catch (error) {
+        compacted = isMillraceError(error, 'INVALID_RECORD')
+      }
+      this.#compacted.set(topic.name, compacted)
+    }
+    return compacted
+  }
+
+  add(topic: string, record: ProducerRecord<unknown>): void {
+    this.#queueOf(topic).push(record)
+  }
+  addOutputs(outputs: readonly Output[]): void {
+    for (const output of outputs) this.#queueOf(output.topic).push(output)
+  }
+  /** Of several changes of one row only the last, in the order of these: changelogs are compacted anyway. */
+  addChanges(changes: readonly ChangelogRecord[], partition: number): void {
+    for (const { topic, key, value, timestamp } of this.#latestOf(changes))
+      this.#queueOf(topic).push({ key, value, timestamp, partition })
+  }
+  #latestOf(changes: readonly ChangelogRecord[]): readonly ChangelogRecord[] {
+    if (this.#unpaid > 0) {
+      this.#unpaid--
+      return changes
+    }
+    const seen = new Map<string, Set<string>>()
+    const latest: ChangelogRecord[] = []
+    for (let i = changes.length - 1; i >= 0; i--) {
+      const change = changes[i]!
+      let keys = seen.get(change.topic)
+      if (keys === undefined) {
+        keys = new Set()
+        seen.set(change.topic, keys)
+      }
+      if (keys.has(change.key)) continue
+      keys.add(change.key)
+      latest.push(change)
+    }
+    if (latest.length * 4 > changes.length * 3 && changes.length >= 32) this.#unpaid = 15
+    return latest.reverse()
+  }
+  /** Where rows rarely change twice in a turn, looking for those that do costs more than it saves: so often it is left. */
+  #unpaid = 0
+  #queueOf(name: string): ProducerRecord<unknown>[] {
+    if (this.#last?.name === name) return this.#last.queue
+    let queue = this.#queues.get(name)
+    if (queue === undefined) {
+      queue = []
+      this.#queues.set(name, queue)
+    }
+    this.#last = { name, queue }
+    return queue
+  }
+  /** Most records go where the one before went. */
+  #last: { readonly name: string; readonly queue: ProducerRecord<unknown>[] } | undefined
+
+  /** Nothing has been refused for now: all is on its way, whenever its answers come. */
+  get sent(): boolean {
+    for (const queue of this.#queues.values()) if (queue.length > 0) return false
+    return true
+  }
+
+  /** Writes it all, in order. Nothing is awaited that is no promise: undefined where all is written when it returns. */
+  flush(): Promise<void> | undefined {
+    try {
+      this.#send()
+    } catch (error) {
+      return this.#sendAgain(error)
+    }
+    return this.#answers.length > 0 ? this.#settle() : undefined
+  }
+
+  #send(): void {
+    for (const [name, queue] of this.#queues) if (queue.length > 0) this.#sendTo(this.topic(name), queue)
+  }
+  #sendTo(topic: AnyTopic, queue: ProducerRecord<unknown>[]): void {
+    const sending = new Sending(queue)
+    let answer: unknown
+    try {
+      answer = topic.publishAll(sending)
+    } catch (error) {
+      // The one that was taken last has been refused; those before it stay.
+      queue.splice(0, Math.max(0, sending.taken - 1))
+      throw error
+    }
+    if (!isThenable(answer)) {
+      queue.length = 0
+      return
+    }
+    // They are the topic's now, however long it takes. Whoever flushes hears of it.
+    this.#queues.delete(topic.name)
+    this.#last = undefined
+    answer.then(undefined, () => {})
+    this.#answers.push(answer as Promise<unknown>)
+  }
+
+  /** What was refused for now goes first, so that nothing is reordered; where it is refused for good, nothing more goes. */
+  async #sendAgain(refusal: unknown): Promise<void> {
+    let again: { readonly refusal: unknown } | undefined = { refusal }
+    while (again !== undefined) {
+      if (!isRetriable(again.refusal)) {
+        for (const queue of this.#queues.values()) queue.length = 0
+        throw again.refusal
+      }
+      await later(this.#broker, retryBackoffMs)
+      again = undefined
+      try {
+        this.#send()
+      } catch (error) {
+        again = { refusal: error }
+      }
+    }
+    await this.#settle()
+  }
+
+  async #settle(): Promise<void> {
+    await Promise.all(this.#answers.splice(0))
+  }
+}
+
+/** Records on their way into a topic, once: how many have been taken is known when one is refused. One object for all steps. */
+class Sending implements Iterable<ProducerRecord<unknown>>, Iterator<ProducerRecord<unknown>, undefined> {
+  taken = 0
+  readonly #records: readonly ProducerRecord<unknown>[]
+  readonly #step: { done: boolean; value: any } = { done: false, value: undefined }
+
+  constructor(records: readonly ProducerRecord<unknown>[]) {
+    this.#records = records
+  }
+  [Symbol.iterator](): this {
+    return this
+  }
+  next(): IteratorResult<ProducerRecord<unknown>, undefined> {
+    const step = this.#step
+    step.done = this.taken === this.#records.length
+    step.value = step.done ? undefined : this.#records[this.taken++]
+    return step as IteratorResult<ProducerRecord<unknown>, undefined>
+  }
+}
+
+export function isThenable(value: unknown): value is PromiseLike<unknown> {
+  return typeof (value as PromiseLike<unknown> | null | undefined)?.then === 'function'
+}
+/** The same call may succeed later. Kafka: RetriableException. */
+export function isRetriable(error: unknown): boolean {
+  return isMillraceError(error) && error.retriable
+}
+export function later({ clock }: Broker<any>, ms: number): Promise<void> {
+  return new Promise(resolve => void clock.setTimeout(resolve, ms))
+}

@@ -1,0 +1,98 @@
+import type { Stamped } from '../record.js'
+import { compareKeys } from './key-order.js'
+import type { ObservedTime } from './observed-time.js'
+import { SortedKeys } from './sorted-keys.js'
+import { asItIs, type StoreSetup, type TimestampedKeyValueStore, type ValueFormat } from './store.js'
+import type { Undoable } from './undo-log.js'
+
+type Entry<V> = readonly [key: string, row: Stamped<V>]
+
+/**
+ * A Map of rows. Its keys are sorted when a range is first asked for, and kept sorted from then on, so that a store that
+ * is only read by key costs no more than the Map. Kafka: InMemoryKeyValueStore, with timestamps.
+ */
+export class InMemoryKeyValueStore<V = unknown> implements TimestampedKeyValueStore<V>, Undoable {
+  readonly name: string
+  readonly times: readonly ObservedTime[] = []
+  readonly #undo: StoreSetup['undo']
+  readonly #changed: StoreSetup['changed']
+  readonly #format: ValueFormat
+  readonly #rows = new Map<string, Stamped<V>>()
+  #sorted: SortedKeys | undefined
+
+  constructor({ name, undo, changed, format = asItIs }: StoreSetup) {
+    this.name = name
+    this.#undo = undo
+    this.#changed = changed
+    this.#format = format
+  }
+
+  get size(): number {
+    return this.#rows.size
+  }
+
+  get(key: string): Stamped<V> | undefined {
+    return this.#rows.get(key)
+  }
+
+  put(key: string, value: V | null | undefined, timestamp: number): void {
+    const before = this.#rows.get(key)
+    const gone = value === null || value === undefined
+    if (gone && before === undefined) return
+    this.#set(key, before, gone ? undefined : { value, timestamp })
+    this.#undo.add(this, key, before)
+    this.#changed?.(key, gone ? null : this.#format.toLog(value), timestamp)
+  }
+
+  delete(key: string): Stamped<V> | undefined {
+    const before = this.#rows.get(key)
+    if (before === undefined) return undefined
+    this.#set(key, before, undefined)
+    this.#undo.add(this, key, before)
+    this.#changed?.(key, null, undefined)
+    return before
+  }
+
+  range(from = '', to?: string, reverse = false): IterableIterator<Entry<V>> {
+    const wanted = to === undefined ? () => true : (key: string) => compareKeys(key, to) <= 0
+    return this.#read(this.#keys().take(from, wanted), reverse)
+  }
+
+  prefix(prefix: string, reverse = false): IterableIterator<Entry<V>> {
+    const keys = this.#keys().take(prefix, key => key.startsWith(prefix))
+    return this.#read(keys, reverse)
+  }
+
+  restore(key: string, logged: unknown, timestamp: number): void {
+    const row = logged === null ? undefined : { value: this.#format.fromLog(logged) as V, timestamp }
+    this.#set(key, this.#rows.get(key), row)
+  }
+
+  undo(key: unknown, before: unknown): void {
+    this.#set(key as string, this.#rows.get(key as string), before as Stamped<V> | undefined)
+  }
+
+  #set(key: string, before: Stamped<V> | undefined, row: Stamped<V> | undefined): void {
+    if (row !== undefined) {
+      this.#rows.set(key, row)
+      if (before === undefined) this.#sorted?.add(key)
+    } else if (before !== undefined) {
+      this.#rows.delete(key)
+      this.#sorted?.delete(key)
+    }
+  }
+
+  #keys(): SortedKeys {
+    this.#sorted ??= new SortedKeys(this.#rows.keys())
+    return this.#sorted
+  }
+
+  /** Kafka: InMemoryKeyValueIterator — the keys as they were, without those that have gone meanwhile. */
+  *#read(keys: readonly string[], reverse: boolean): IterableIterator<Entry<V>> {
+    for (let i = 0; i < keys.length; i++) {
+      const key = keys[reverse ? keys.length - 1 - i : i]!
+      const row = this.#rows.get(key)
+      if (row !== undefined) yield [key, row]
+    }
+  }
+}

@@ -1,0 +1,72 @@
+import type { Stamped } from '../record.js'
+import { Retention } from './retention.js'
+import { parseRowName, rowName } from './row-name.js'
+import { asItIs, type StoreSetup, type TimestampedWindowStore, type ValueFormat, type WindowRow } from './store.js'
+import { type Entry, TimeTable } from './time-table.js'
+
+/** Kafka: InMemoryWindowStore, with timestamps. */
+export class InMemoryWindowStore<V = unknown> implements TimestampedWindowStore<V> {
+  readonly name: string
+  readonly retentionMs: number
+  readonly times: TimestampedWindowStore['times']
+  readonly #changed: StoreSetup['changed']
+  readonly #format: ValueFormat
+  readonly #rows: TimeTable<Stamped<V>>
+  readonly #retention: Retention
+
+  constructor({ name, undo, changed, format = asItIs, retentionMs }: StoreSetup & { readonly retentionMs: number }) {
+    this.name = name
+    this.retentionMs = retentionMs
+    this.#changed = changed
+    this.#format = format
+    this.#rows = new TimeTable(undo)
+    this.#retention = new Retention(retentionMs, undo)
+    this.times = [this.#retention.observed]
+  }
+
+  get size(): number {
+    return this.#rows.size
+  }
+
+  get(key: string, start: number): Stamped<V> | undefined {
+    return this.#retention.covers(start) ? this.#rows.find(key, start)?.value : undefined
+  }
+
+  put(key: string, value: V | null | undefined, start: number, timestamp: number): void {
+    this.#retention.observe(start, this.#rows, this.#forget)
+    if (!this.#retention.covers(start)) return
+    const row = this.#rows.find(key, start)
+    const gone = value === null || value === undefined
+    if (gone && row === undefined) return
+    if (!gone) {
+      if (row === undefined) this.#rows.insert(key, start, 0, { value, timestamp })
+      else this.#rows.replace(row, { value, timestamp })
+    } else this.#rows.remove(row!)
+    this.#changed?.(rowName(key, start), gone ? null : this.#format.toLog(value), timestamp)
+  }
+
+  fetch(key: string, from: number, to: number): readonly WindowRow<V>[] {
+    return this.#rows.rangeOf(key, Math.max(from, this.#retention.earliest), to).map(handOut)
+  }
+
+  fetchAll(from: number, to: number): readonly WindowRow<V>[] {
+    return Array.from(this.#rows.range(Math.max(from, this.#retention.earliest), to), handOut)
+  }
+
+  restore(name: string, logged: unknown, timestamp: number): void {
+    const [key, start] = parseRowName(name)
+    const row = logged === null ? undefined : { value: this.#format.fromLog(logged) as V, timestamp }
+    this.#rows.restore(key, start, 0, row)
+    this.#retention.restore(start)
+  }
+
+  readonly #forget = ({ key, time, value }: Entry<Stamped<V>>): void =>
+    this.#changed?.(rowName(key, time), null, value.timestamp)
+}
+
+const handOut = <V>({ key, time: start, value: { value, timestamp } }: Entry<Stamped<V>>): WindowRow<V> => ({
+  key,
+  start,
+  value,
+  timestamp,
+})

@@ -9,7 +9,7 @@ import type { Effort, Row } from './measure.js'
 import { draw } from './svg.js'
 import { line, markdown } from './table.js'
 
-// npm run bench -- [--long] [--cpu] [names of measures]; all measured by the clock, the results are written.
+// npm run bench -- [--long] [--cpu] [names of measures]; when all have been measured, the results are written.
 const { values, positionals } = parseArgs({
   options: { long: { type: 'boolean', default: false }, cpu: { type: 'boolean', default: false } },
   allowPositionals: true,
@@ -42,14 +42,14 @@ for (const name of names) {
     console.log(line(row))
   }
 }
-if (positionals.length === 0 && !effort.cpu) {
+if (positionals.length === 0) {
   const host = {
     node: process.version,
     v8: process.versions.v8,
     cpu: cpus()[0]?.model.trim() ?? '?',
     cores: cpus().length,
   }
-  const caption = `millrace, ${effort.records.toLocaleString('en')} records, medians of ${effort.rounds} interleaved rounds; Node ${host.node}, ${host.cores} x ${host.cpu}`
+  const caption = `millrace, ${effort.records.toLocaleString('en')} records, medians of ${effort.rounds} interleaved rounds${effort.cpu ? ', by processor time' : ''}; Node ${host.node}, ${host.cores} x ${host.cpu}`
   const at = (file: string): string => fileURLToPath(new URL(file, import.meta.url))
   writeFileSync(at('results.json'), `${JSON.stringify({ ...host, ...effort, rows }, undefined, 2)}\n`)
   writeFileSync(at('results.svg'), draw(rows, caption))

@@ -87,8 +87,8 @@ export const scale: Family = async () => {
     })
   }
   const times: Bar[] = [
-    ours('publish', await each(20_000, i => topic.publish({ value: i, partition: owned })), 'µs'),
-    ours('publish, then poll of the one record', await each(5_000, one), 'µs'),
+    ours('publish', await each(200_000, i => topic.publish({ value: i, partition: owned })), 'µs'),
+    ours('publish, then poll of the one record', await each(50_000, one), 'µs'),
     ours(
       'commit of one partition',
       await each(5_000, i => consumer.commit([{ topic: 'orders', partition: owned, nextOffset: i }])),

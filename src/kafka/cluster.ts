@@ -1,7 +1,7 @@
 import { MillraceError } from '../index.js'
 import { Connections, type ConnectionsOptions, type Lane } from './connections.js'
 import { type About, ClusterError, errorOf, kafkaNameOf } from './errors.js'
-import { KnownTopics, type TopicMetadata } from './known-topics.js'
+import { KnownTopics, notThere, type TopicMetadata } from './known-topics.js'
 import type { Address, Api, Kafka } from './platformatic.js'
 
 export interface ClusterOptions extends ConnectionsOptions {
@@ -75,7 +75,7 @@ export class Cluster {
   }
   /** It is not there, as last heard, which is not that it may not be seen. */
   isMissing(name: string): boolean {
-    return !this.#topics.has(name) && this.#refused.get(name) === notThere
+    return this.#topics.get(name) === undefined && this.#topics.refusalOf(name) === notThere
   }
   /** The name of a topic by its id, as last heard. */
   topicName(id: string): string | undefined {

@@ -44,6 +44,7 @@ class World {
       cluster: {
         topic: name => this.topics.get(name) as never,
         topicName: id => [...this.topics.values()].find(topic => topic.id === id)?.name,
+        isMissing: name => !this.topics.has(name),
         refresh: () => {
           this.refreshes++
           return new Promise(resolve => this.#refreshed.push(resolve))

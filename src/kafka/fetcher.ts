@@ -261,7 +261,7 @@ export class Fetcher<R extends AnyRecord = AnyRecord> {
     }
     const since = this.#missing.get(feed.topic) ?? Date.now()
     this.#missing.set(feed.topic, since)
-    if (found === undefined && Date.now() - since < missingMs) return false
+    if (found === undefined && (!this.#cluster.isMissing(feed.topic) || Date.now() - since < missingMs)) return false
     feed.isGone()
     return true
   }

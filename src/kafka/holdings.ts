@@ -9,7 +9,7 @@ import { ClusterSource, type Questions } from './source.js'
 /** What the holdings of a member stand on. */
 export interface HoldingsHost<R extends AnyRecord> {
   readonly topics: readonly string[]
-  readonly cluster: Pick<Cluster, 'topic' | 'topicName' | 'refresh'>
+  readonly cluster: Pick<Cluster, 'topic' | 'topicName' | 'isMissing' | 'refresh'>
   readonly state: MemberState
   readonly commits: Pick<CommitQueue, 'pending' | 'whenAnswered'>
   readonly questions: Questions<R>
@@ -73,7 +73,8 @@ export class Holdings<R extends AnyRecord> {
     const settle = (): void => {
       this.#doubted.set(topicId, 'there')
       if (state.phase !== 'member') return
-      if (cluster.topic(topic)?.id !== topicId) this.#lose(topicId, topic)
+      const found = cluster.topic(topic)
+      if (found === undefined ? cluster.isMissing(topic) : found.id !== topicId) this.#lose(topicId, topic)
       this.reconcile()
     }
     cluster.refresh([topic]).then(settle, settle)

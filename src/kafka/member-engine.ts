@@ -3,6 +3,7 @@ import type { Engine, MemberPort, ResolvedGroupOptions, Source } from '../engine
 import { type AnyRecord, type Clock, type Interceptor, MillraceError, type NextOffset } from '../index.js'
 import type { Cluster } from './cluster.js'
 import { CommitQueue } from './commit-queue.js'
+import { beginning, forgetBeginnings } from './committed-offsets.js'
 import { kafkaNameOf } from './errors.js'
 import { Fetcher, type FetcherOptions } from './fetcher.js'
 import { GroupTarget } from './group-target.js'
@@ -36,6 +37,8 @@ export interface MemberEngineOptions extends FetcherOptions {
  * itself.
  */
 const longestLeaveMs = 10_000
+/** The same for where its group began, if it was the last. */
+const longestForgetMs = 2_000
 
 /**
  * A member of a group on a cluster, by KIP-848: the group tells it what it is to own, and a partition stays its own until a
@@ -87,7 +90,13 @@ export class MemberEngine<R extends AnyRecord> implements Engine<R>, HoldingsHos
       isStatic: instanceId !== undefined,
     })
     this.commits = new CommitQueue(cluster, group, instanceId, () => ({ memberId, epoch: this.state.epoch }))
-    this.questions = new Positions(cluster, { group, isolation, autoOffsetReset: options.autoOffsetReset })
+    this.questions = new Positions(cluster, {
+      group,
+      isolation,
+      autoOffsetReset: options.autoOffsetReset,
+      committing: where => this.commits.pending(where),
+      begin: (offsets, done) => this.commits.add(offsets, done, beginning),
+    })
     this.#holdings = new Holdings<R>(this)
     this.#heartbeats = new Heartbeats(cluster, this.state, {
       group,
@@ -180,7 +189,16 @@ export class MemberEngine<R extends AnyRecord> implements Engine<R>, HoldingsHos
   }
   /** The group has heard that it left; it may be about to join anew. */
   #gone(): void {
-    if (this.#left !== undefined) this.#end()
+    if (this.#left === undefined) return
+    if (this.options.autoOffsetReset !== 'latest' || !this.#joinedOnce) return this.#end()
+    // Of no use to who reads the end each time it starts; a group with members left refuses it.
+    const partitions = this.topics.flatMap(topic =>
+      (this.cluster.topic(topic)?.partitions ?? []).map((_, partition) => ({ topic, partition })),
+    )
+    const end = (): void => {
+      if (!this.#over) this.#end()
+    }
+    forgetBeginnings(this.cluster, this.group, partitions, longestForgetMs).then(end, end)
   }
   #end(): void {
     this.#over = true

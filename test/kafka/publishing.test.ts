@@ -1,5 +1,6 @@
 // What becomes of what is published to a cluster: by way of batches, sequences and retries.
 import { createHash } from 'node:crypto'
+import zlib from 'node:zlib'
 import { jsonCodec, lastHeader, type RecordMetadata } from 'millrace'
 import type { KafkaBroker } from 'millrace/kafka'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
@@ -16,6 +17,21 @@ describe('batches', () => {
     const found = await all(orders.read({ until: 'latest' }))
     expect(found.map(({ value }) => value)).toEqual(upTo(5_000))
     expect(found.every(record => lastHeader(record, 'n') === `${record.value}`)).toBe(true)
+  })
+
+  test('compressed by zstd, where Node has it; a clear error where not', async () => {
+    await using broker = onCluster({ producer: { compression: 'zstd' } })
+    const orders = await broker.createTopic(fresh('orders'))
+    const published = orders.publishAll(upTo(500).map(value => ({ value })))
+    if ('zstdCompressSync' in zlib) {
+      await published
+      expect((await all(orders.read({ until: 'latest' }))).map(({ value }) => value)).toEqual(upTo(500))
+    } else {
+      const error = await failure(() => published)
+      expect(error).toMatchObject({ code: 'UNSUPPORTED_VERSION', retriable: false })
+      expect(error.message).toMatch(/zstd.*Node\.js 22\.15/)
+      expect(await all(orders.read({ until: 'latest' }))).toEqual([])
+    }
   })
 
   test('more than a request takes, of several topics at once', async () => {

@@ -105,12 +105,6 @@ export class Writes {
   /** Most records go where the one before went. */
   #last: { readonly name: string; readonly queue: ProducerRecord<unknown>[] } | undefined
 
-  /** Nothing has been refused for now: all is on its way, whenever its answers come. */
-  get sent(): boolean {
-    for (const queue of this.#queues.values()) if (queue.length > 0) return false
-    return true
-  }
-
   /** Writes it all, in order. Nothing is awaited that is no promise: undefined where all is written when it returns. */
   flush(): Promise<void> | undefined {
     try {

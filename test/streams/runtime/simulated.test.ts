@@ -10,7 +10,7 @@ import {
 } from 'millrace/streams'
 import { simulate, type World } from 'millrace/testing'
 import { expect, test } from 'vitest'
-import { read } from './instances.js'
+import { inOneStep, read } from './instances.js'
 
 type Topics = Record<string, any>
 const inputs = ['orders', 'payments', 'customers']
@@ -84,18 +84,6 @@ async function undisturbed(): Promise<Sequences> {
   await streams.close()
   await done
   return sequences(broker)
-}
-
-/** As one process of several has it, but a write is done when it is called, as it is in memory: a turn is one step. */
-function inOneStep(process: PortableBroker<Topics>, broker: MemoryBroker<Topics>): PortableBroker<Topics> {
-  return {
-    clock: process.clock,
-    topic: name => broker.topic(name),
-    createTopic: (name, options) => broker.createTopic(name, options),
-    group: (id, options) => process.group(id, options),
-    close: options => process.close(options),
-    [Symbol.asyncDispose]: () => process.close(),
-  }
 }
 
 const publishAll = (world: World<Topics, string>): void =>

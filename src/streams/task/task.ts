@@ -83,7 +83,7 @@ export class StreamTask implements TopologyTask, NodeHost {
     this.#stores.set(spec.name, store)
     if (topic === undefined) return
     this.#storeOfChangelog.set(topic, store)
-    for (const time of store.times) this.#times.add(`${spec.name}/${time.name}`, time)
+    for (const time of store.times) this.#times.add(`${spec.name}:${time.name}`, time)
   }
 
   /** What comes back from a codec is new, and frozen as what went into it. */

@@ -14,13 +14,13 @@ const ascii = keysLike('customer-')
 const latin = keysLike('zürich-é')
 const longAscii = keysLike('the-customer-')
 const longLatin = keysLike('für-zürich-')
-const unique = Array.from({ length: calls }, (_, i) => ({ key: `order-${i}` }))
 
 let sink = 0
 
 /** From a key to its partition, against the bare hash of an ASCII text of about as many bytes. */
 export const partitioner: Family = async effort => {
   const partition = keyedPartitioner()
+  const unique = Array.from({ length: calls }, (_, i) => ({ key: `order-${i}` }))
   const ours = (records: readonly { key: string }[]) => (): void => {
     for (let i = 0; i < calls; i++) sink += partition(records[i % records.length]!, partitions)
   }

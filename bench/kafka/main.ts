@@ -85,7 +85,7 @@ try {
 
   const reports = new Map<string, Report[]>(ways.map(({ client, what }) => [`${client} ${what}`, []]))
   for (let round = 0; round < rounds; round++) {
-    // Each is first once.
+    // In turns: each round begins with another.
     for (let turn = 0; turn < ways.length; turn++) {
       const { client, what } = ways[(turn + round) % ways.length]!
       const topic = what.startsWith('publish') ? await newTopic() : full

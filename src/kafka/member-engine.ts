@@ -250,9 +250,10 @@ export class MemberEngine<R extends AnyRecord> implements Engine<R>, HoldingsHos
     }
     const patient = phase === 'member' || now < this.#joinBy
     // A member stays one while it may not see a topic: it may be allowed to.
-    if ((passing && patient) || (name === 'TOPIC_AUTHORIZATION_FAILED' && phase === 'member')) {
-      if (!passing) this.report(error)
+    const told = name === 'TOPIC_AUTHORIZATION_FAILED' && phase === 'member'
+    if ((passing && patient) || told) {
       this.state.failed(now)
+      if (told) this.port.failed(error)
       return
     }
     this.state.refused()

@@ -26,7 +26,7 @@ function start(args: readonly string[]): Promise<Exit> {
 const tablesOf = (printed: string): string =>
   printed.slice(printed.indexOf('9,999 requests by'), printed.indexOf('The proof'))
 
-test('proves on a cluster what it proves in memory, with the same tables', async () => {
+test.concurrent('proves on a cluster what it proves in memory, with the same tables', async () => {
   const [onCluster, inMemory] = await Promise.all([
     within('the job on the cluster', start(['--kafka', inject('kafka')]), 90_000),
     start([]),
@@ -54,7 +54,7 @@ test('proves on a cluster what it proves in memory, with the same tables', async
   expect(tablesOf(onCluster.printed)).toBe(tablesOf(inMemory.printed))
 }, 120_000)
 
-test.each([
+test.concurrent.each([
   { what: 'an address that nobody listens on', args: ['--kafka', '127.0.0.1:1'], complaint: /127\.0\.0\.1:1\b/ },
   { what: 'an address without a port', args: ['--kafka', 'localhost'], complaint: /"?localhost"?/ },
   { what: 'no address', args: ['--kafka'], complaint: /--kafka/ },

@@ -14,10 +14,12 @@ export interface Output {
   readonly timestamp: number
   readonly headers: Headers
 }
-/** A record for a changelog topic, in the task's own partition; a value of null is a tombstone. Encoded as Output. */
+/** A record for a changelog topic; a value of null is a tombstone. Encoded as Output. */
 export interface ChangelogRecord {
   /** As topicName() gives it. */
   readonly topic: string
+  /** The task's own. */
+  readonly partition: number
   readonly key: string
   readonly value: unknown
   readonly timestamp: number

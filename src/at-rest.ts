@@ -28,12 +28,15 @@ interface CatchUp {
   }[]
   readonly resolve: () => void
   readonly reject: (error: unknown) => void
+  /** One that was not finished when it was last looked at: while it is not, nothing else need be. */
+  open: number
 }
 
 /** When a group has finished what there is: caughtUp() of the group, and its part of settled() (groups.md 56 to 58). */
 export class AtRest<R extends AnyRecord> {
   readonly #group: Resting<R>
   #catchUps: CatchUp[] = []
+  #retargeted = false
   #checkDue = false
 
   constructor(group: Resting<R>) {
@@ -49,7 +52,7 @@ export class AtRest<R extends AnyRecord> {
           end: endOffset,
         })),
       )
-      this.#catchUps.push({ ends, resolve, reject })
+      this.#catchUps.push({ ends, resolve, reject, open: -1 })
       this.#check()
     })
   }
@@ -64,12 +67,23 @@ export class AtRest<R extends AnyRecord> {
     })
   }
 
+  /** Who is to read what may have changed: the next look is at everything. */
+  retargeted(): void {
+    this.#retargeted = true
+  }
+
   #check(): void {
-    this.#catchUps = this.#catchUps.filter(({ ends, resolve, reject }) => {
+    const retargeted = this.#retargeted
+    this.#retargeted = false
+    if (!retargeted && this.#catchUps.every(catchUp => this.#stillOpen(catchUp))) return
+    this.#catchUps = this.#catchUps.filter(catchUp => {
+      const { ends, resolve, reject } = catchUp
       const open = ends.filter(({ topic, where, end }) => !topic.deleted && !this.#finished(topic, where, end))
       if (open.length === 0) resolve()
-      else if (open.every(({ where }) => this.#isRead(where))) return true
-      else
+      else if (open.every(({ where }) => this.#isRead(where))) {
+        catchUp.open = ends.indexOf(open[0]!)
+        return true
+      } else
         reject(
           new MillraceError('CLOSED', {
             what: `Every consumer of group ${this.#group.id} that could read what is left`,
@@ -77,6 +91,12 @@ export class AtRest<R extends AnyRecord> {
         )
       return false
     })
+  }
+
+  #stillOpen({ ends, open }: CatchUp): boolean {
+    if (open < 0) return false
+    const { topic, where, end } = ends[open]!
+    return !topic.deleted && !this.#finished(topic, where, end)
   }
 
   /** All before `end` that still exists is finished, and committed where only that counts. */

@@ -2,6 +2,7 @@ import { unref } from './clock.js'
 import type { AnyRecord, NextOffset } from './core/record.js'
 import type { Engine } from './engine.js'
 import type { Term } from './term.js'
+import type { Watch } from './watch.js'
 
 /**
  * Kafka: enable.auto.commit. Commits what the consumer has come back from, at the first coming back after the interval
@@ -9,6 +10,7 @@ import type { Term } from './term.js'
  */
 export class AutoCommit<R extends AnyRecord> {
   readonly #engine: Engine<R>
+  readonly #watch: Watch
   readonly #terms: () => Iterable<Term<R>>
   readonly #parked: () => boolean
   readonly #commit: (offsets: readonly NextOffset[], then: () => void) => void
@@ -21,24 +23,22 @@ export class AutoCommit<R extends AnyRecord> {
 
   constructor(
     engine: Engine<R>,
+    watch: Watch,
     terms: () => Iterable<Term<R>>,
     parked: () => boolean,
     commit: (offsets: readonly NextOffset[], then: () => void) => void,
   ) {
     this.#engine = engine
+    this.#watch = watch
     this.#commit = commit
     this.#terms = terms
     this.#parked = parked
     this.#enabled = engine.options.commitMode === 'autoCommit'
     this.#intervalMs = engine.options.autoCommitIntervalMs
-    this.#dueAt = this.#enabled ? engine.clock.now() + this.#intervalMs : Number.POSITIVE_INFINITY
+    this.#dueAt = this.#enabled ? watch.now() + this.#intervalMs : Number.POSITIVE_INFINITY
   }
 
-  /** An interval of 0: at every coming back. */
-  get always(): boolean {
-    return this.#enabled && this.#intervalMs === 0
-  }
-
+  /** `now` as the watch tells it: an interval of 0 is always over. */
   cameBack(now: number): void {
     if (now >= this.#dueAt) this.commitThen(() => {})
   }
@@ -67,7 +67,7 @@ export class AutoCommit<R extends AnyRecord> {
   /** Commits now where it is on, then goes on, whatever became of it: Kafka, too, only logs a failed auto-commit. */
   commitThen(then: () => void): void {
     if (!this.#enabled) return then()
-    this.#dueAt = this.#engine.clock.now() + this.#intervalMs
+    this.#dueAt = this.#watch.now() + this.#intervalMs
     const offsets = this.#outstanding()
     if (offsets.length === 0) return then()
     this.#commit(offsets, then)

@@ -377,6 +377,7 @@ export class InMemoryConsumerGroup<R extends AnyRecord>
     }
     this.#reconciling = false
     this.#grantFree(this.#targeted())
+    this.#rest.retargeted()
     this.changed()
   }
   *#targeted(): Generator<TopicPartition> {

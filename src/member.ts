@@ -9,6 +9,7 @@ import type { Consumer, JoinOptions } from './portable.js'
 import { soon } from './soon.js'
 import { Term } from './term.js'
 import { Turns } from './turns.js'
+import { Watch } from './watch.js'
 
 /** What a consumer is busy with, one at a time: a waiting poll() or step of an iterator, or run(). */
 export interface Activity {
@@ -40,6 +41,7 @@ export const closeTimeoutMs = 30_000
 export class Member<R extends AnyRecord> implements MemberPort<R>, Committer<R> {
   readonly engine: Engine<R>
   readonly turns: Turns<R>
+  readonly watch: Watch
   readonly autoCommit: AutoCommit<R>
   activity: Activity | undefined
   /** close() has been called, or crash(). */
@@ -93,6 +95,7 @@ export class Member<R extends AnyRecord> implements MemberPort<R>, Committer<R> 
     this.#listeners = new Listeners(engine, listeners, consumer, error => this.#keepError(error))
     this.#commits = new Commits(engine, this)
     this.turns = new Turns(options.maxPollRecords)
+    this.watch = new Watch(clock)
     this.#interval = new PollInterval(
       clock,
       options.maxPollIntervalMs,
@@ -101,6 +104,7 @@ export class Member<R extends AnyRecord> implements MemberPort<R>, Committer<R> 
     )
     this.autoCommit = new AutoCommit(
       engine,
+      this.watch,
       () => this.#terms.values(),
       () => this.activity?.atWork === 0 && !this.callbackRuns,
       (offsets, then) => this.#commits.commitQuietly(offsets, then),
@@ -162,23 +166,22 @@ export class Member<R extends AnyRecord> implements MemberPort<R>, Committer<R> 
 
   /** A poll or a step begins: what was handed out is finished, and an auto-commit may be due (groups.md 33a). */
   comeBack(): void {
-    const now = this.engine.clock.now()
+    const now = this.watch.now()
     this.#lastBack = now
     if (this.#handed.length > 0) this.#finishHanded()
     this.autoCommit.cameBack(now)
   }
   #finishHanded(): void {
-    for (const term of this.#handed) {
+    for (let term = this.#handed.pop(); term !== undefined; term = this.#handed.pop()) {
       this.letGo(term)
       term.comeBack()
     }
-    this.#handed.length = 0
     this.engine.changed()
   }
   /** It goes off with records: from here on the interval counts. */
   goOff(waited: boolean): void {
     if (!this.live || this.closing) return
-    if (waited) this.#lastBack = this.engine.clock.now()
+    if (waited) this.#lastBack = this.watch.now()
     this.#interval.arm()
   }
   /** A handler has begun: the interval counts from there. */
@@ -314,6 +317,7 @@ export class Member<R extends AnyRecord> implements MemberPort<R>, Committer<R> 
     this.#loseAll([...this.#terms.values()], error)
     this.#interval.stop()
     this.autoCommit.stop()
+    this.watch.stop()
     this.#rejectReady(error)
   }
 
@@ -387,11 +391,12 @@ export class Member<R extends AnyRecord> implements MemberPort<R>, Committer<R> 
   wake(): void {
     if (this.#serveDue || this.activity === undefined) return
     this.#serveDue = true
-    soon(() => {
-      this.#serveDue = false
-      this.activity?.serve()
-      this.engine.changed()
-    })
+    soon(this.#serve)
+  }
+  readonly #serve = (): void => {
+    this.#serveDue = false
+    this.activity?.serve()
+    this.engine.changed()
   }
 
   /** What a pass would do is done first; then whether records may be handed out (groups.md 11, 16). */
@@ -432,8 +437,8 @@ export class Member<R extends AnyRecord> implements MemberPort<R>, Committer<R> 
   #release(terms: readonly Term<R>[]): void {
     const living = terms.filter(term => !term.ended)
     if (living.length === 0) return
-    const error = this.staleError()
-    for (const term of living) this.#endTerm(term, error)
+    const stale = this.#stale()
+    for (const term of living) this.#endTerm(term, stale)
     this.engine.release(living.map(term => term.source))
     this.#changed()
   }
@@ -442,18 +447,28 @@ export class Member<R extends AnyRecord> implements MemberPort<R>, Committer<R> 
   #lose(term: Term<R>, error: unknown): boolean {
     const told = term.announced && !term.leaving
     if (told && this.#listeners.has('lose')) this.#lost.push({ topic: term.topic, partition: term.partition })
-    this.#endTerm(term, error)
+    this.#endTerm(term, () => error)
     return told
   }
-  #endTerm(term: Term<R>, reason: unknown): void {
+  #endTerm(term: Term<R>, why: () => unknown): void {
     this.#terms.delete(`${term.topic}-${term.partition}`)
     this.#assignment = undefined
     this.#held -= term.held
-    term.end(reason)
+    this.turns.drop(term)
+    term.end(why)
   }
   staleError(): MillraceError {
-    const { group, generation } = this.engine
-    return new MillraceError('ILLEGAL_GENERATION', { group, generation: this.#assignedIn, current: generation })
+    return this.#stale()()
+  }
+  /** As of now, however late it is asked for. */
+  #stale(): () => MillraceError {
+    const { group, generation: current } = this.engine
+    const generation = this.#assignedIn
+    let error: MillraceError | undefined
+    return () => {
+      error ??= new MillraceError('ILLEGAL_GENERATION', { group, generation, current })
+      return error
+    }
   }
 
   // ── callbacks ──
@@ -655,9 +670,11 @@ export class Member<R extends AnyRecord> implements MemberPort<R>, Committer<R> 
   #leave(reason: 'closed' | 'crashed', why?: unknown): void {
     if (!this.fenced) this.#out = this.#unknown()
     this.#phase = 'gone'
-    for (const term of [...this.#terms.values()]) this.#endTerm(term, why ?? this.#out)
+    const end = why ?? this.#out
+    for (const term of [...this.#terms.values()]) this.#endTerm(term, () => end)
     this.#interval.stop()
     this.autoCommit.stop()
+    this.watch.stop()
     this.engine.leave(reason, () => this.#over())
     if (reason === 'crashed') this.#over()
   }

@@ -10,10 +10,15 @@ import type { Term } from './term.js'
 
 type Work<R extends AnyRecord> = Entry<R, Term<R>>
 
+/** What waits for a handler's promise. It is used again: closures for each record would cost as much as the rest of run(). */
+interface Hand<R extends AnyRecord> {
+  work: Work<R> | undefined
+  readonly succeeded: () => void
+  readonly failed: (error: unknown) => void
+}
+
 /** Before a poll that may succeed later is tried again. Kafka: retry.backoff.ms. */
 const retryBackoffMs = 100
-/** Handlers that return no promise, between two looks at the clock. */
-const recordsPerLook = 32
 /** How many records of a partition beyond its first unfinished one may be taken, for each handler that may be at work. */
 const aheadPerHandler = 16
 
@@ -38,8 +43,11 @@ export class Run<R extends AnyRecord> implements Activity {
 
   /** Handlers, and dead letters on their way, that have not settled; also those whose term is over. */
   #atWork = 0
-  /** The attempts that returned a promise, by the time they began, oldest first. */
-  readonly #begun = new Map<Work<R>, number>()
+  /** As many as have been needed at once, and those of them that are free. */
+  readonly #hands: Hand<R>[] = []
+  readonly #freeHands: Hand<R>[] = []
+  /** What has failed for good, while its dead letter is on its way. */
+  readonly #burying = new Set<Work<R>>()
   /** What waits for its next attempt. */
   readonly #waiting = new Map<Work<R>, unknown>()
   #serving = false
@@ -88,8 +96,9 @@ export class Run<R extends AnyRecord> implements Activity {
     return [...this.#waiting.keys()].filter(work => work.held).length
   }
   get since(): number | undefined {
-    for (const begun of this.#begun.values()) return begun
-    return undefined
+    const atWork = [...this.#hands.map(({ work }) => work), ...this.#burying]
+    const begun = atWork.flatMap(work => work?.begun ?? [])
+    return begun.length === 0 ? undefined : Math.min(...begun)
   }
 
   /** Starts handlers one by one, everything looked at anew after each: its synchronous part may close, seek or pause. */
@@ -107,7 +116,7 @@ export class Run<R extends AnyRecord> implements Activity {
           break
         }
         this.#start(work)
-        if (left % recordsPerLook === 0 || member.autoCommit.always) this.#comeBack()
+        this.#comeBack()
         // Handlers that return no promise must not keep the other consumers from their turn.
         if (--left === 0) {
           member.wake()
@@ -122,9 +131,9 @@ export class Run<R extends AnyRecord> implements Activity {
     }
   }
 
-  /** It looks for more: an interval that is over is acted on. Reading the clock costs as much as a record. */
+  /** It looks for more: an interval that is over is acted on. */
   #comeBack(): void {
-    this.#now = this.#member.engine.clock.now()
+    this.#now = this.#member.watch.now()
     this.#member.autoCommit.cameBack(this.#now)
   }
 
@@ -237,12 +246,27 @@ export class Run<R extends AnyRecord> implements Activity {
       return this.#failed(work, error)
     }
     if (!isThenable(result)) return this.#over(work)
-    this.#begun.set(work, this.#now)
+    work.begun = this.#now
     member.armInterval()
-    Promise.resolve(result).then(
-      () => this.#over(work),
-      error => this.#failed(work, error),
-    )
+    const hand = this.#freeHands.pop() ?? this.#anotherHand()
+    hand.work = work
+    Promise.resolve(result).then(hand.succeeded, hand.failed)
+  }
+
+  #anotherHand(): Hand<R> {
+    const free = (hand: Hand<R>): Work<R> => {
+      const work = hand.work!
+      hand.work = undefined
+      this.#freeHands.push(hand)
+      return work
+    }
+    const hand: Hand<R> = {
+      work: undefined,
+      succeeded: () => this.#over(free(hand)),
+      failed: error => this.#failed(free(hand), error),
+    }
+    this.#hands.push(hand)
+    return hand
   }
 
   #call(work: Work<R>): unknown {
@@ -271,7 +295,7 @@ export class Run<R extends AnyRecord> implements Activity {
     const term = work.window.owner
     this.#atWork--
     term.atWork--
-    this.#begun.delete(work)
+    work.begun = undefined
     if (work.state !== 'waiting') this.#unhold(work)
     if (!term.ended) {
       term.comeBack()
@@ -360,9 +384,17 @@ export class Run<R extends AnyRecord> implements Activity {
       return this.#giveUp(work, refused)
     }
     if (!isThenable(written)) return this.#buried(work)
+    this.#burying.add(work)
     Promise.resolve(written).then(
-      () => this.#buried(work),
-      refused => (work.window.owner.ended ? this.#letGo(work) : this.#giveUp(work, refused)),
+      () => {
+        this.#burying.delete(work)
+        this.#buried(work)
+      },
+      refused => {
+        this.#burying.delete(work)
+        if (work.window.owner.ended) this.#letGo(work)
+        else this.#giveUp(work, refused)
+      },
     )
   }
 

@@ -34,9 +34,10 @@ export class Term<R extends AnyRecord = AnyRecord> implements TopicPartition, Wa
   /** What run() has taken of it and not finished. */
   window: Window<R, Term<R>> | undefined
 
-  /** In the hand-out queue; the next one there. */
+  /** In the hand-out queue; its neighbours there. */
   queued = false
   next: Term<R> | undefined
+  previous: Term<R> | undefined
   /** Rule 38: a turn ends at the end offset seen when it began, or after so many records. */
   turnEnd = 0
   turnLeft = 0
@@ -53,8 +54,7 @@ export class Term<R extends AnyRecord = AnyRecord> implements TopicPartition, Wa
   /** No record exists from here up to the next one handed out. */
   #reach = 0
   #abort: AbortController | undefined
-  /** Why it has ended: what a commit of its records is refused with. */
-  reason: unknown
+  #why: (() => unknown) | undefined
 
   constructor(source: Source<R>, more: (term: Term<R>) => void) {
     this.topic = source.topic
@@ -233,14 +233,19 @@ export class Term<R extends AnyRecord = AnyRecord> implements TopicPartition, Wa
     return this.#abort.signal
   }
 
-  /** Over; `reason` for the signal of its handlers. */
-  end(reason: unknown): void {
+  /** Why it has ended: what a commit of its records is refused with. */
+  get reason(): unknown {
+    return this.#why?.()
+  }
+
+  /** Over; `why`, for the signal of its handlers, is asked when somebody wants to know: an error is dear to make. */
+  end(why: () => unknown): void {
     if (this.ended) return
     this.ended = true
     if (this.#listening) this.source.forget(this)
     this.dropBuffer()
     this.window?.detach()
-    this.reason = reason
-    this.#abort?.abort(reason)
+    this.#why = why
+    this.#abort?.abort(this.reason)
   }
 }

@@ -24,6 +24,7 @@ export class Turns<R extends AnyRecord> {
     term.queued = true
     term.turnLeft = 0
     term.next = undefined
+    term.previous = this.#tail
     if (this.#tail === undefined) this.#head = term
     else this.#tail.next = term
     this.#tail = term
@@ -52,11 +53,16 @@ export class Turns<R extends AnyRecord> {
     }
   }
 
-  /** The head has nothing more, or may not go on. */
+  /** It has nothing more, or may not go on; nothing if it does not wait here. */
   drop(term: Term<R>): void {
-    this.#head = term.next
-    if (this.#head === undefined) this.#tail = undefined
+    if (!term.queued) return
+    const { previous, next } = term
+    if (previous === undefined) this.#head = next
+    else previous.next = next
+    if (next === undefined) this.#tail = previous
+    else next.previous = previous
     term.queued = false
     term.next = undefined
+    term.previous = undefined
   }
 }

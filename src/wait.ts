@@ -19,7 +19,7 @@ export class Wait<R extends AnyRecord, T> implements Activity {
   /** The timeout bounds the wait for records only: callbacks are waited for all the same. */
   #outOfTime = false
   readonly #signal: AbortSignal | undefined
-  readonly #onAbort = (): void => this.fail(this.#signal!.reason)
+  #onAbort: (() => void) | undefined
 
   constructor(
     member: Member<R>,
@@ -38,7 +38,10 @@ export class Wait<R extends AnyRecord, T> implements Activity {
       this.#resolve = resolve
       this.#reject = reject
     })
-    signal?.addEventListener('abort', this.#onAbort)
+    if (signal !== undefined) {
+      this.#onAbort = () => this.fail(signal.reason)
+      signal.addEventListener('abort', this.#onAbort)
+    }
     if (timeoutMs === 0) this.#outOfTime = true
     else if (timeoutMs !== undefined && timeoutMs !== Number.POSITIVE_INFINITY)
       this.#timer = member.engine.clock.setTimeout(() => {
@@ -73,20 +76,24 @@ export class Wait<R extends AnyRecord, T> implements Activity {
     } catch (error) {
       return this.fail(error)
     }
-    if (found !== undefined) this.#end(() => this.#resolve(found))
-    else if (this.#outOfTime) this.closing()
+    if (found !== undefined) {
+      this.#end()
+      this.#resolve(found)
+    } else if (this.#outOfTime) this.closing()
     else member.autoCommit.park()
   }
 
   giveWay(): void {}
 
   fail(error: unknown): void {
-    this.#end(() => this.#reject(error))
+    this.#end()
+    this.#reject(error)
   }
 
   /** Nothing will come. */
   closing(): void {
-    this.#end(() => this.#resolve(this.#nothing))
+    this.#end()
+    this.#resolve(this.#nothing)
   }
 
   over(errors: readonly unknown[]): readonly unknown[] {
@@ -94,11 +101,10 @@ export class Wait<R extends AnyRecord, T> implements Activity {
     return errors
   }
 
-  #end(settle: () => void): void {
+  #end(): void {
     if (this.#timer !== undefined) this.#member.engine.clock.clearTimeout(this.#timer)
-    this.#signal?.removeEventListener('abort', this.#onAbort)
+    if (this.#onAbort !== undefined) this.#signal!.removeEventListener('abort', this.#onAbort)
     if (this.#member.activity === this) this.#member.activity = undefined
     this.#member.goOff(true)
-    settle()
   }
 }

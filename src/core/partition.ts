@@ -67,6 +67,8 @@ const noHorizons: ReadonlyMap<number, number> = new Map()
 // Room in a segment to begin with: little, as there may be thousands of partitions with a record each; all that it is
 // going to need (within reason) in a partition that has filled one.
 const initialCapacity = 8
+/** From so many on it pays to make room for them in advance. */
+const manyRecords = 32
 const largestCapacity = 65_536
 
 /**
@@ -99,9 +101,11 @@ export class PartitionLog<V = unknown, K extends Key = string> implements Partit
   #cleaned = 0
   /** When a tombstone may go, by offset, for those that a compaction has seen. Kafka: deleteHorizonMs. */
   #deleteHorizons = noHorizons
-  /** With the number of their registration: a wake-up calls those that were there before it. */
-  readonly #waiters = new Map<AppendWaiter, number>()
-  #registrations = 0
+  /** Who waits for the next append. Mostly there is one, who needs no set: a third of the way to a parked consumer. */
+  #waiter: AppendWaiter | undefined
+  #moreWaiters: Set<AppendWaiter> | undefined
+  /** Those that a wake-up has still to call. */
+  #waking: Set<AppendWaiter> | undefined
 
   constructor(topic: string, index: number, { segmentRecords, compact, codec }: PartitionLogOptions<V>) {
     this.topic = topic
@@ -143,18 +147,30 @@ export class PartitionLog<V = unknown, K extends Key = string> implements Partit
     this.#endOffset = offset + 1
     this.#stored++
     if (active.count === this.#segmentRecords) this.#seal()
-    if (this.#waiters.size > 0) this.#wake()
+    if (this.#waiter !== undefined) this.#wake(this.#waiter)
     return offset
   }
 
   /** Calls the waiter at the next append, once, in the order of registration. */
   whenAppended(waiter: AppendWaiter): void {
-    if (!this.#waiters.has(waiter)) this.#waiters.set(waiter, this.#registrations++)
+    if (this.#waiter === undefined) this.#waiter = waiter
+    else if (this.#waiter !== waiter) {
+      this.#moreWaiters ??= new Set()
+      this.#moreWaiters.add(waiter)
+    }
   }
 
   /** Takes a waiter back, if it waits. */
   forget(waiter: AppendWaiter): void {
-    this.#waiters.delete(waiter)
+    this.#waking?.delete(waiter)
+    if (this.#waiter !== waiter) return void this.#moreWaiters?.delete(waiter)
+    this.#waiter = undefined
+    // Not the set as it is: it may have become empty.
+    for (const next of this.#moreWaiters ?? []) {
+      this.#moreWaiters!.delete(next)
+      this.#waiter = next
+      return
+    }
   }
 
   read(offset: number, maxRecords: number = Number.POSITIVE_INFINITY): ConsumerRecord<V, K>[] {
@@ -192,16 +208,47 @@ export class PartitionLog<V = unknown, K extends Key = string> implements Partit
         const { count } = segment
         const first = segment.slotOf(next)
         const stop = Math.min(count, first + limit - into.length)
-        for (let slot = first; slot < stop; slot++) {
-          next = segment.offsetAt(slot)
-          into.push(this.#recordAt(segment, slot))
+        if (first < stop) {
+          const read = this.#readSlots(segment, first, stop, into)
+          next = segment.offsetAt(read - 1) + 1
+          if (read < stop) return next
         }
-        next = stop === count ? end : next + 1
+        if (stop === count) next = end
       }
     } catch (error) {
       if (into.length === before) throw error
     }
     return next
+  }
+
+  /** Pushes the records of some slots, at least one, and gives the slot before which it stopped; throws as readInto(). */
+  #readSlots(segment: Segment, first: number, stop: number, into: ConsumerRecord<V, K>[]): number {
+    const { topic, index: partition } = this
+    const codec = this.#codec
+    const { base, offsets, timestamps, keys, values, headers } = segment
+    const shift = into.length - first
+    // Room for many at once: growing while they come costs as much as making them.
+    if (stop - first >= manyRecords) into.length = shift + stop
+    let slot = first
+    try {
+      for (; slot < stop; slot++) {
+        const key = keys[slot] as K | null
+        const stored = values[slot]
+        into[shift + slot] = recordOf(
+          topic,
+          partition,
+          offsets === undefined ? base + slot : offsets[slot]!,
+          timestamps[slot]!,
+          isBytes(key) ? copyOf(key) : key,
+          codec === undefined || stored === null ? (stored as V) : this.#decode(segment, slot, codec),
+          headers === undefined ? noHeaders : ownHeaders(headers[slot]!),
+        )
+      }
+    } catch (error) {
+      into.length = shift + slot
+      if (slot === first) throw error
+    }
+    return slot
   }
 
   /**
@@ -214,7 +261,18 @@ export class PartitionLog<V = unknown, K extends Key = string> implements Partit
     for (let at = this.#indexOf(offset); at < this.#segments.length; at++) {
       const segment = this.#segments[at]!
       const slot = segment.slotOf(offset)
-      if (slot < segment.count) return this.#record(segment, slot, this.#copyOfValue(segment.values[slot]))
+      if (slot < segment.count) {
+        const key = segment.keys[slot] as K | null
+        return recordOf(
+          this.topic,
+          this.index,
+          segment.offsetAt(slot),
+          segment.timestamps[slot]!,
+          isBytes(key) ? copyOf(key) : key,
+          this.#copyOfValue(segment.values[slot]),
+          ownHeaders(segment.headersAt(slot)),
+        )
+      }
     }
     throw this.#outOfRange(offset)
   }
@@ -317,27 +375,6 @@ export class PartitionLog<V = unknown, K extends Key = string> implements Partit
     if (this.#compact && dirty > 0 && dirty >= this.#cleaned) this.compact(now)
   }
 
-  #recordAt(segment: Segment, slot: number): ConsumerRecord<V, K> {
-    const stored = segment.values[slot]
-    const value =
-      this.#codec === undefined || stored === null ? (stored as V) : this.#decode(segment, slot, this.#codec)
-    return this.#record(segment, slot, value)
-  }
-
-  /** The one place where records are made, so that all of them have one hidden class. */
-  #record<T>(segment: Segment, slot: number, value: T): ConsumerRecord<T, K> {
-    const key = segment.keys[slot] as K | null
-    return {
-      topic: this.topic,
-      partition: this.index,
-      offset: segment.offsetAt(slot),
-      timestamp: segment.timestamps[slot]!,
-      key: isBytes(key) ? copyOf(key) : key,
-      value,
-      headers: segment.headers === undefined ? noHeaders : ownHeaders(segment.headersAt(slot)),
-    }
-  }
-
   #decode(segment: Segment, slot: number, codec: Codec<V>): V {
     try {
       return codec.decode(copyOf(segment.values[slot] as Uint8Array))
@@ -363,13 +400,20 @@ export class PartitionLog<V = unknown, K extends Key = string> implements Partit
     this.#segments.push(this.#active)
   }
 
-  #wake(): void {
-    const registrations = this.#registrations
-    for (const [waiter, registration] of this.#waiters) {
-      if (registration >= registrations) return
-      this.#waiters.delete(waiter)
+  /** Who registers meanwhile waits for the append after. */
+  #wake(first: AppendWaiter): void {
+    const more = this.#moreWaiters
+    this.#waiter = undefined
+    if (more === undefined || more.size === 0) return first.appended()
+    const before = this.#waking
+    this.#moreWaiters = undefined
+    this.#waking = more
+    first.appended()
+    for (const waiter of more) {
+      more.delete(waiter)
       waiter.appended()
     }
+    this.#waking = before
   }
 
   /** Of the last segment based at or below an offset; of the head, if there is none. */
@@ -416,6 +460,19 @@ export class PartitionLog<V = unknown, K extends Key = string> implements Partit
   #outOfRange(offset: number): MillraceError {
     return new MillraceError('OFFSET_OUT_OF_RANGE', { topic: this.topic, partition: this.index, offset })
   }
+}
+
+/** The one place where records are made, so that all of them have one hidden class. */
+function recordOf<V, K extends Key>(
+  topic: string,
+  partition: number,
+  offset: number,
+  timestamp: number,
+  key: K | null,
+  value: V,
+  headers: Headers,
+): ConsumerRecord<V, K> {
+  return { topic, partition, offset, timestamp, key, value, headers }
 }
 
 function isBytes(value: unknown): value is Uint8Array {

@@ -20,6 +20,8 @@ export interface Entry<R extends AnyRecord, Owner> {
   asked: boolean
   /** It keeps its partition where it is. */
   held: boolean
+  /** When the attempt at work began, if it returned a promise. */
+  begun: number | undefined
   /** Why it can't be handed to a handler: it could not be decoded. */
   readonly failure: unknown
 }
@@ -69,6 +71,7 @@ function entryOf<R extends AnyRecord, Owner>(
     finished: false,
     asked: false,
     held: false,
+    begun: undefined,
     failure,
   }
 }

@@ -34,17 +34,16 @@ export function validateAssignment(
       const { topic, partition } = (entry ?? {}) as TopicPartition
       if (typeof topic !== 'string' || typeof partition !== 'number')
         return refuseAnswer(`${memberId}: ${show(entry)}`, 'gives each member an array of { topic, partition }')
-      const name = `${topic}-${partition}`
+      const refused = (expected: string, other = ''): never =>
+        refuseAnswer(`${topic}-${partition} for ${other}${memberId}`, expected)
       const total = topics.get(topic) ?? 0
       if (!Number.isInteger(partition) || partition < 0 || partition >= total)
-        return refuseAnswer(`${name} for ${memberId}`, 'assigns partitions that exist')
-      if (!subscribed.has(topic))
-        return refuseAnswer(`${name} for ${memberId}`, 'gives a member partitions of its own topics only')
+        return refused('assigns partitions that exist')
+      if (!subscribed.has(topic)) return refused('gives a member partitions of its own topics only')
       const owners = ownersOf.get(topic) ?? []
       ownersOf.set(topic, owners)
       const other = owners[partition]
-      if (other !== undefined)
-        return refuseAnswer(`${name} for ${other} and ${memberId}`, 'gives each partition to one member only')
+      if (other !== undefined) return refused('gives each partition to one member only', `${other} and `)
       owners[partition] = member.memberId
       checked.get(member.memberId)!.push({ topic, partition })
     }

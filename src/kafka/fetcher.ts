@@ -189,10 +189,12 @@ export class Fetcher<R extends AnyRecord = AnyRecord> {
   #refused(asked: Asked<R>, code: number): void {
     const { feed } = asked
     const { topic, partition } = feed
-    const error = errorOf(code, { what: `Fetching from ${topic}-${partition}`, topic, partition })
+    const { offset } = asked
+    const error = errorOf(code, { what: `Fetching from ${topic}-${partition}`, topic, partition, offset })
     const name = kafkaNameOf(error)
     if (name === 'OFFSET_OUT_OF_RANGE') return feed.outOfRange(asked)
-    if (!error.retriable && name !== 'UNKNOWN_SERVER_ERROR') return feed.failed(asked, error)
+    const passes = (error.retriable && name !== 'CORRUPT_MESSAGE') || name === 'UNKNOWN_SERVER_ERROR'
+    if (!passes) return feed.failed(asked, error)
     feed.unanswered(asked)
     this.#stale.add(topic)
   }

@@ -16,7 +16,7 @@ function refusedWith(errorCode: number) {
   })
   const cluster = {
     requestTimeoutMs: 1_000,
-    topic: () => ({ name: 'orders', id: 'id', partitions: [{ leader: 1, leaderEpoch: 0 }] }),
+    topic: () => ({ name: 'orders', id: 'id', partitions: [{ leader: 1 }] }),
     leaderOf: () => 1,
     isMissing: () => false,
     endLane() {},

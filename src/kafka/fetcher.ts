@@ -97,7 +97,8 @@ export class Fetcher<R extends AnyRecord = AnyRecord> {
 
   /**
    * Equal shares: a partition that nobody reads can't take the memory of the others. Of each there may be one share that is
-   * read, one that comes, and the copy that is made of it: three of them are twice fetchBytes.
+   * read, one that comes, and the copy that is made of it: three of them are twice fetchBytes. More only where a batch is
+   * larger than a share: of a partition that holds nothing a broker sends one batch at least (KIP-74).
    */
   get #share(): number {
     const share = Math.floor((2 * this.#options.fetchBytes) / (3 * Math.max(1, this.#feeds.size)))

@@ -372,6 +372,93 @@ describe('callbacks at work', () => {
     expect([...driver.read('b')].filter(record => record.key === 'k')).toEqual([])
     return error.cause as Error
   }
+  test('what a callback throws is the cause, and the message names its node and its record', () => {
+    const thrown = new Error('no')
+    const fail = () => {
+      throw thrown
+    }
+    const from = (build: (builder: StreamsBuilder<Topics>) => void, pipe: (driver: TopologyTestDriver) => void) => {
+      const builder = make()
+      build(builder)
+      const topology = builder.build()
+      const error = refused(() => pipe(new TopologyTestDriver(topology)), 'HANDLER_FAILED', '')
+      expect(error.cause).toBe(thrown)
+      return error.message
+    }
+    const record = (driver: TopologyTestDriver) => driver.pipe('a', { key: 'k', value: 1 })
+    const names: [string, (builder: StreamsBuilder<Topics>) => void, string][] = [
+      ['first', b => b.stream('a').peek(fail, { name: 'first' }).mapValues(String).to('b'), 'a-0 offset 0'],
+      ['KSTREAM-MAPVALUES-0000000002', b => b.stream('a').peek(String).mapValues(fail).to('b'), 'a-0 offset 0'],
+      [
+        'KSTREAM-AGGREGATE-0000000002',
+        b =>
+          b
+            .stream('a')
+            .groupByKey()
+            .aggregate(() => 0, fail),
+        'a-0 offset 0',
+      ],
+      ['KSTREAM-SINK-0000000001', b => b.stream('a').to(fail), 'a-0 offset 0'],
+      ['KSTREAM-SOURCE-0000000000', b => b.stream('a', { timestamp: fail }).to('b'), 'a-0 offset 0'],
+      [
+        'yes',
+        b =>
+          b
+            .stream('a')
+            .split({ even: () => true }, { name: 'c' })
+            .even.filter(fail, { name: 'yes' }),
+        'a-0 offset 0',
+      ],
+      ['maker', b => b.stream('a').process(() => fail(), [], { name: 'maker' }), 'init of task 0_0'],
+      [
+        'timer',
+        b =>
+          b
+            .stream('a')
+            .process(() => ({ init: context => void context.schedule(1, 'stream time', fail), process() {} }), [], {
+              name: 'timer',
+            }),
+        'punctuation of task 0_0',
+      ],
+    ]
+    for (const [node, build, where] of names)
+      expect(from(build, record)).toMatch(
+        new RegExp(`^${node} failed (at|on) ${where}( \\(attempts: 1\\))?; see cause$`),
+      )
+    const closing = (b: StreamsBuilder<Topics>) =>
+      void b.stream('a').process(() => ({ process() {}, close: fail }), [], { name: 'closer' })
+    expect(from(closing, driver => driver.close())).toBe('closer failed at close of task 0_0; see cause')
+  })
+
+  test('a processor that catches what comes after it, and then throws itself, is named itself', () => {
+    const builder = make()
+    const own = new Error('own')
+    builder
+      .stream('a')
+      .process<number, string | null>(
+        () => {
+          let forward: ProcessorContext<number, string | null>['forward']
+          return {
+            init: context => {
+              forward = context.forward
+            },
+            process(_value, key) {
+              expect(() => forward({ key, value: 1 })).toThrow('theirs')
+              throw own
+            },
+          }
+        },
+        [],
+        { name: 'catcher' },
+      )
+      .forEach(() => {
+        throw new Error('theirs')
+      })
+    const driver = new TopologyTestDriver(builder.build())
+    const error = refused(() => driver.pipe('a', { value: 1 }), 'HANDLER_FAILED', 'catcher failed on a-0 offset 0')
+    expect(error.cause).toBe(own)
+  })
+
   const onlyFor = (value: unknown, result: any, otherwise: any): any => (value === null ? otherwise : result)
 
   test('a promise is a TypeError that names the node', () => {

@@ -1,6 +1,6 @@
 import { type Broker, isMillraceError, MillraceError, type TopicOptions } from '../../index.js'
+import { partitionCounts } from '../topology/partition-counts.js'
 import { type Subtopology, type TopologyPlan, topicName } from '../topology/plan.js'
-import { partitionCounts } from './partition-counts.js'
 import { answerOf, type Steps } from './steps.js'
 
 /** What is known of an application's topics: how many partitions those that it reads have, by name. */

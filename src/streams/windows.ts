@@ -1,4 +1,5 @@
 import { MillraceError } from '../index.js'
+import { checkOptions } from './store-options.js'
 
 interface Grace {
   /**
@@ -38,11 +39,9 @@ export interface JoinWindows {
  *
  * @throws INVALID_CONFIG for a size below 1, an advance that is not within 1..size, a negative grace
  */
-export function timeWindows({
-  sizeMs,
-  advanceMs = sizeMs,
-  graceMs = 0,
-}: { sizeMs: number; advanceMs?: number | undefined } & Grace): TimeWindows {
+export function timeWindows(options: { sizeMs: number; advanceMs?: number | undefined } & Grace): TimeWindows {
+  checkNames('timeWindows()', options, ['sizeMs', 'advanceMs', 'graceMs'])
+  const { sizeMs, advanceMs = sizeMs, graceMs = 0 } = options
   whole('sizeMs', sizeMs, 1)
   if (!Number.isSafeInteger(advanceMs) || advanceMs < 1 || advanceMs > sizeMs)
     throw refused('advanceMs', advanceMs, `a whole number of milliseconds from 1 to sizeMs (${sizeMs})`)
@@ -56,7 +55,9 @@ export function timeWindows({
  *
  * @throws INVALID_CONFIG for a negative difference or grace
  */
-export function slidingWindows({ differenceMs, graceMs = 0 }: { differenceMs: number } & Grace): SlidingWindows {
+export function slidingWindows(options: { differenceMs: number } & Grace): SlidingWindows {
+  checkNames('slidingWindows()', options, ['differenceMs', 'graceMs'])
+  const { differenceMs, graceMs = 0 } = options
   whole('differenceMs', differenceMs, 0)
   whole('graceMs', graceMs, 0)
   return Object.freeze({ kind: 'sliding', differenceMs, graceMs })
@@ -68,7 +69,9 @@ export function slidingWindows({ differenceMs, graceMs = 0 }: { differenceMs: nu
  *
  * @throws INVALID_CONFIG for a negative gap or grace
  */
-export function sessionWindows({ gapMs, graceMs = 0 }: { gapMs: number } & Grace): SessionWindows {
+export function sessionWindows(options: { gapMs: number } & Grace): SessionWindows {
+  checkNames('sessionWindows()', options, ['gapMs', 'graceMs'])
+  const { gapMs, graceMs = 0 } = options
   whole('gapMs', gapMs, 0)
   whole('graceMs', graceMs, 0)
   return Object.freeze({ kind: 'session', gapMs, graceMs })
@@ -83,6 +86,7 @@ export function sessionWindows({ gapMs, graceMs = 0 }: { gapMs: number } & Grace
 export function joinWindows(
   options: ({ differenceMs: number } | { beforeMs: number; afterMs: number }) & Grace,
 ): JoinWindows {
+  checkNames('joinWindows()', options, ['differenceMs', 'beforeMs', 'afterMs', 'graceMs'])
   const { graceMs = 0 } = options
   if ('differenceMs' in options) whole('differenceMs', options.differenceMs, 0)
   const { beforeMs, afterMs } =
@@ -158,6 +162,10 @@ export const joinRetention = ({ beforeMs, afterMs, graceMs }: JoinWindows): numb
 
 // ── bad input ───────────────────────────────────────────────────────────────────────────────────────
 
+/** Windows that were made before may be given again, or spread. */
+function checkNames(operation: string, options: unknown, known: readonly string[]): void {
+  checkOptions(`options of ${operation}`, options ?? null, [...known, 'kind'])
+}
 function whole(option: string, value: unknown, least: number): void {
   if (Number.isSafeInteger(value) && (value as number) >= least) return
   throw refused(option, value, `a whole number of milliseconds${least === -Infinity ? '' : `, ${least} or more`}`)

@@ -359,6 +359,53 @@ describe('the driver', () => {
   })
 })
 
+test('an option of a name that is not known, which would be left out', () => {
+  const typo = (option: string, known = 'name'): readonly string[] => [`must be of these: ${known}`, `got "${option}"`]
+  const of = (name: string, value: unknown = 1): any => ({ [name]: value })
+  const stores = 'name, store, codec, logging, retentionMs'
+  const stream = () => make().stream('a')
+  const hour = timeWindows({ sizeMs: 3_600_000 })
+  const acts: [() => unknown, readonly string[]][] = [
+    [() => timeWindows({ sizeMs: 1, ...of('grace') }), typo('grace', 'sizeMs, advanceMs, graceMs, kind')],
+    [() => slidingWindows({ differenceMs: 1, ...of('grace') }), typo('grace', 'differenceMs, graceMs')],
+    [() => sessionWindows({ gapMs: 1, ...of('gap') }), typo('gap', 'gapMs, graceMs')],
+    [() => joinWindows({ beforeMs: 1, afterMs: 1, ...of('after') }), typo('after', 'differenceMs, beforeMs')],
+    [() => untilTimeLimit(1, of('maxRows')), typo('maxRows', 'maxRecords')],
+    [() => keyValueStore('s', of('retentionMs')), typo('retentionMs', 'codec, logging')],
+    [() => make().stream('a', of('codec')), typo('codec', 'name, from, timestamp')],
+    [() => make().table('a', of('storeName')), typo('storeName', stores)],
+    [() => make().globalTable('a', of('name', 'x')), typo('name', 'store, codec')],
+    [() => stream().mapValues(String, of('names')), typo('names')],
+    [() => stream().to('b', of('partitions')), typo('partitions', 'name, partition')],
+    [() => stream().repartition(of('partitionCount')), typo('partitionCount', 'name, codec, partitions, partition')],
+    [() => stream().toTable(of('storeName')), typo('storeName', stores)],
+    [() => stream().groupByKey(of('store')), typo('store', 'name, codec')],
+    [() => stream().groupByKey().count(of('storeName')), typo('storeName', stores)],
+    [() => stream().groupByKey().windowedBy(hour, of('emitOn')), typo('emitOn', 'emit')],
+    [() => stream().groupByKey().windowedBy(hour).count(of('retention')), typo('retention', stores)],
+    [
+      () => {
+        const builder = make()
+        const windows = joinWindows({ differenceMs: 1 })
+        builder.stream('a').join(builder.stream('b'), String, windows, of('storeName'))
+      },
+      typo('storeName', 'name, store, codec, otherCodec'),
+    ],
+    [() => make().table('a').filter(Boolean, of('storeName')), typo('storeName', stores)],
+    [() => make().table('a').toStream(of('key')), typo('key')],
+    [() => new TopologyTestDriver(builtOf(), of('partition')), typo('partition', 'partitions, startMs, onError')],
+  ]
+  for (const [act, words] of acts) refused(act, 'INVALID_CONFIG', ...words)
+  // Undefined is as good as left out, and windows can be made of windows.
+  expect(timeWindows({ ...hour, graceMs: 5, ...{ grace: undefined } })).toEqual({ ...hour, graceMs: 5 })
+  expect(() => stream().mapValues(String, { name: undefined })).not.toThrow()
+})
+function builtOf() {
+  const builder = make()
+  builder.stream('a').to('b')
+  return builder.build()
+}
+
 describe('callbacks at work', () => {
   /** What the driver throws when this record comes, and what is under it. */
   const failure = (build: (builder: StreamsBuilder<Topics>) => void, value: unknown = 1) => {

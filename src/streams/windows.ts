@@ -102,11 +102,14 @@ export function joinWindows(
 // ── arithmetic ──────────────────────────────────────────────────────────────────────────────────────
 
 /** The starts of the windows that a timestamp falls into, the earliest first; none is negative. Kafka: TimeWindows.windowsFor. */
-export function windowStarts({ sizeMs, advanceMs }: TimeWindows, timestamp: number): number[] {
+export function windowStarts(windows: TimeWindows, timestamp: number): number[] {
   const starts: number[] = []
-  const first = Math.floor(Math.max(0, timestamp - sizeMs + advanceMs) / advanceMs) * advanceMs
-  for (let start = first; start <= timestamp; start += advanceMs) starts.push(start)
+  for (let start = firstStart(windows, timestamp); start <= timestamp; start += windows.advanceMs) starts.push(start)
   return starts
+}
+/** The earliest of them; the others follow by advanceMs, up to the timestamp. */
+export function firstStart({ sizeMs, advanceMs }: TimeWindows, timestamp: number): number {
+  return Math.floor(Math.max(0, timestamp - sizeMs + advanceMs) / advanceMs) * advanceMs
 }
 
 /**

@@ -54,6 +54,9 @@ export class NodeContext implements OperatorContext {
     return this.#host.now()
   }
 
+  get leaf(): boolean {
+    return this.children.length === 0
+  }
   forward(value: unknown, key: unknown, context: RecordContext): void {
     if (this.#freezes) freezeRecord(key, context)
     const { children } = this

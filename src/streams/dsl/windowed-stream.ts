@@ -3,7 +3,8 @@ import type { Operator } from '../operators/operator.js'
 import { SessionWindowAggregate } from '../operators/session-window-aggregate.js'
 import { SlidingWindowAggregate } from '../operators/sliding-window-aggregate.js'
 import { StreamAggregate } from '../operators/stream-aggregate.js'
-import { TimeWindowAggregate, type WindowAggregateOptions } from '../operators/time-window-aggregate.js'
+import { TimeWindowAggregate } from '../operators/time-window-aggregate.js'
+import type { WindowAggregateOptions } from '../operators/window-aggregate.js'
 import { sessionView, windowView } from '../operators/windowed-view.js'
 import {
   checkFunction,

@@ -1,10 +1,8 @@
 import type { RecordContext, Stamped } from '../record.js'
-import type { ObservedTime } from '../stores/observed-time.js'
 import type { TimestampedWindowStore } from '../stores/store.js'
 import type { SlidingWindows } from '../windows.js'
-import type { Aggregator } from './aggregator.js'
-import type { Operator, OperatorContext } from './operator.js'
-import type { WindowAggregateOptions } from './time-window-aggregate.js'
+import type { OperatorContext } from './operator.js'
+import { WindowAggregate } from './window-aggregate.js'
 import { WindowEmission } from './window-emission.js'
 
 interface Incoming {
@@ -31,37 +29,22 @@ interface Around {
  * behind that one; windows that hold it take it in. Nothing is kept but windows, so the records around are told from
  * theirs. Kafka: KStreamSlidingWindowAggregate, with a store that reads backwards.
  */
-export class SlidingWindowAggregate implements Operator {
-  readonly #name: string
-  readonly #windows: SlidingWindows
-  readonly #aggregator: Aggregator
-  readonly #options: WindowAggregateOptions
-  #context!: OperatorContext
-  #store!: TimestampedWindowStore
-  #streamTime!: ObservedTime
+export class SlidingWindowAggregate extends WindowAggregate<SlidingWindows, TimestampedWindowStore> {
   #emission!: WindowEmission
 
-  constructor(store: string, windows: SlidingWindows, aggregator: Aggregator, options: WindowAggregateOptions) {
-    this.#name = store
-    this.#windows = windows
-    this.#aggregator = aggregator
-    this.#options = options
-  }
-  init(context: OperatorContext): void {
-    this.#context = context
-    this.#store = context.store(this.#name)
-    this.#streamTime = context.time('stream-time')
-    this.#emission = new WindowEmission(context, this.#store, {
-      ...this.#options,
-      lengthMs: this.#windows.differenceMs,
+  override init(context: OperatorContext): void {
+    super.init(context)
+    this.#emission = new WindowEmission(context, this.store, {
+      ...this.options,
+      lengthMs: this.windows.differenceMs,
     })
   }
 
   process(value: unknown, key: string | null, context: RecordContext): void {
     if (key === null || value === null) return
-    const { differenceMs, graceMs } = this.#windows
+    const { differenceMs, graceMs } = this.windows
     const { timestamp } = context
-    const closeTime = this.#streamTime.advance(timestamp) - graceMs
+    const closeTime = this.streamTime.advance(timestamp) - graceMs
     if (timestamp + differenceMs < closeTime) return
     const record: Incoming = { key, value, timestamp, closeTime, context }
     // As Kafka's: an early record closes no windows.
@@ -75,10 +58,10 @@ export class SlidingWindowAggregate implements Operator {
 
   /** Kafka: processReverse. */
   #processOrdinary(record: Incoming): void {
-    const { differenceMs } = this.#windows
+    const { differenceMs } = this.windows
     const { key, timestamp } = record
     const around = nothingAround()
-    const windows = this.#store.fetch(key, Math.max(0, timestamp - 2 * differenceMs), timestamp + 1)
+    const windows = this.store.fetch(key, Math.max(0, timestamp - 2 * differenceMs), timestamp + 1)
     for (let i = windows.length - 1; i >= 0; i--) {
       const window = windows[i]!
       const end = window.start + differenceMs
@@ -104,7 +87,7 @@ export class SlidingWindowAggregate implements Operator {
 
   /** Kafka: createWindows. */
   #createWindows(record: Incoming, around: Around): void {
-    const { differenceMs } = this.#windows
+    const { differenceMs } = this.windows
     const { timestamp } = record
     const { previous } = around
     if (previous !== undefined && !around.starts.has(previous + 1) && previous + 1 + differenceMs >= timestamp)
@@ -124,7 +107,7 @@ export class SlidingWindowAggregate implements Operator {
     const { key, timestamp } = record
     const around = nothingAround()
     let combined: Stamped<unknown> | undefined
-    for (const window of this.#store.fetch(key, 0, timestamp + 1)) {
+    for (const window of this.store.fetch(key, 0, timestamp + 1)) {
       around.starts.add(window.start)
       if (window.start === 0) {
         combined = window
@@ -145,26 +128,26 @@ export class SlidingWindowAggregate implements Operator {
   #createRight({ key, timestamp, context }: Incoming, { rightThere, rightAggregate }: Around): void {
     if (rightThere || rightAggregate === undefined || rightAggregate.timestamp <= timestamp) return
     const { value } = rightAggregate
-    this.#store.put(key, value, timestamp + 1, rightAggregate.timestamp)
+    this.store.put(key, value, timestamp + 1, rightAggregate.timestamp)
     const change = { oldValue: null, newValue: value }
     this.#emission.update(key, timestamp + 1, change, rightAggregate.timestamp, context)
   }
 
   /** Kafka: updateWindowAndForward. */
   #update(start: number, before: Stamped<unknown>, record: Incoming): void {
-    if (start + this.#windows.differenceMs < record.closeTime) return
+    if (start + this.windows.differenceMs < record.closeTime) return
     const { key, value, context } = record
     const oldValue = before.value ?? null
-    const begins = this.#aggregator.initial === undefined && oldValue === null
-    const newValue: unknown = begins ? value : this.#context.result(this.#aggregator.add(oldValue, value, key))
+    const begins = this.aggregator.initial === undefined && oldValue === null
+    const newValue: unknown = begins ? value : this.context.result(this.aggregator.add(oldValue, value, key))
     const timestamp = oldValue === null ? record.timestamp : Math.max(record.timestamp, before.timestamp)
-    this.#store.put(key, newValue, start, timestamp)
+    this.store.put(key, newValue, start, timestamp)
     this.#emission.update(key, start, { oldValue, newValue }, timestamp, context)
   }
 
   #begun(timestamp: number): Stamped<unknown> {
-    const { initial } = this.#aggregator
-    return { value: initial === undefined ? null : this.#context.result(initial()), timestamp }
+    const { initial } = this.aggregator
+    return { value: initial === undefined ? null : this.context.result(initial()), timestamp }
   }
 }
 

@@ -109,6 +109,24 @@ describe('layers', () => {
     expect(foreign).toEqual([])
   })
 
+  /** Of millrace/streams: a topology and what stands in it, its tasks, and two shells that know nothing of each other. */
+  const partsOfStreams = [['stores', 'operators', 'topology', 'dsl'], ['task'], ['driver', 'runtime']]
+  const partOf = (file: string): string => /^streams\/(\w+)\//.exec(file)?.[1] ?? ''
+  const heightOf = (part: string): number => partsOfStreams.findIndex(parts => parts.includes(part))
+
+  test.each(partsOfStreams.flat())(
+    'streams/%s imports nothing of what is built on it, nor of the other shell',
+    part => {
+      const own = files.filter(file => partOf(file) === part)
+      expect(own).not.toEqual([])
+      const upward = own.flatMap(within).filter(({ to }) => {
+        const other = partOf(to)
+        return other !== part && (heightOf(other) > heightOf(part) || (heightOf(other) === 2 && heightOf(part) === 2))
+      })
+      expect(upward).toEqual([])
+    },
+  )
+
   test('no import goes in a circle, those of types apart', () => {
     const circles: string[] = []
     const done = new Set<string>()

@@ -304,6 +304,7 @@ function checkTopicOptions<V>(name: string, options: TopicOptions<V>): void {
 function readHeaders(headers: NonNullable<ProducerRecord<unknown>['headers']>): Headers {
   if (typeof headers !== 'object' || headers === null)
     throw new TypeError(`Headers must be an object or an iterable of [name, value]; got ${show(headers)}`)
+  if (Array.isArray(headers) && headers.length === 0) return noHeaders
   const entries = Symbol.iterator in headers ? headers : Object.entries(headers)
   const found: (readonly [string, HeaderValue])[] = []
   for (const entry of entries) {

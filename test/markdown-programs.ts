@@ -3,7 +3,8 @@
 //
 // In a block, `// → text` says what the console.log() on its line prints; on lines of their own below it, what the same
 // call prints next. Each block is a program of its own. One that begins with `// name.ts` is also a file of that name,
-// which the others may import; one that imports vitest is a file of tests.
+// which the others may import; one that imports vitest is a file of tests. A block of Mermaid shows the topology that the
+// program before it exports.
 import { existsSync, mkdtempSync, readFileSync, realpathSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
@@ -18,6 +19,8 @@ export const root: string = fileURLToPath(new URL('..', import.meta.url))
 interface Program {
   readonly title: string
   readonly lines: readonly string[]
+  /** Of its topology, where the document shows one. */
+  readonly picture?: string | undefined
 }
 
 /** Defines the tests of a document's blocks and links. */
@@ -47,6 +50,15 @@ export function describeDocument(path: string): void {
     await import(/* @vite-ignore */ pathToFileURL(file).href)
     expect(asLines(printed, program)).toEqual(asLines(expected, program))
   })
+
+  const pictured = blocks.flatMap(({ file, program: { title, picture } }) =>
+    picture === undefined ? [] : [[title, file, picture] as const],
+  )
+  if (pictured.length > 0)
+    test.each(pictured)('draws what it shows: %s', async (_, file, picture) => {
+      const { topology } = await import(/* @vite-ignore */ pathToFileURL(file).href)
+      expect(topology.toMermaid()).toBe(picture)
+    })
 
   for (const { title, file } of blocks.filter(holdsTests))
     describe(title, async () => {
@@ -92,7 +104,7 @@ export function describeDocument(path: string): void {
 
 /** The blocks of TypeScript, by the heading that they stand under. */
 function programsOf(markdown: string): Program[] {
-  const programs: { title: string; lines: string[] }[] = []
+  const programs: { title: string; lines: string[]; picture?: string }[] = []
   const lines = markdown.split('\n')
   let heading = ''
   for (let at = 0; at < lines.length; at++) {
@@ -104,6 +116,7 @@ function programsOf(markdown: string): Program[] {
       const code = lines.slice(at + 1, end)
       programs.push({ title: `${heading} (line ${at + 1})`, lines: code })
     }
+    if (line === '```mermaid') programs.at(-1)!.picture = lines.slice(at + 1, end).join('\n')
     at = end
   }
   return programs

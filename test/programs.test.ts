@@ -70,6 +70,19 @@ describe('those programs run on the package', () => {
     expect(await run(name, globals)).toMatchObject({ code: 13, stdout: '' })
   })
 
+  test('20: counts words, by six tasks of two instances', async () => {
+    const { code, stdout } = await run('20-word-count')
+    expect(stdout).toMatch(/^Topologies:\n {3}Sub-topology: 0\n/)
+    expect(stdout).toMatch(/\ntrue 6\n$/)
+    expect(code).toBe(0)
+  })
+
+  test('21: draws its topology', async () => {
+    const { code, stdout } = await run('21-windows-and-joins')
+    expect(stdout).toMatch(/^flowchart TB\n/)
+    expect(code).toBe(0)
+  })
+
   test('11: does its work in memory, and then fails on a broker that can do nothing', async () => {
     const { code, stdout, stderr } = await run('11-portable')
     // Key '1' is of partition 0, whose turn is first: its record alone is read and committed, of four.

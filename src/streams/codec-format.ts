@@ -3,7 +3,7 @@ import { fromBase64, toBase64 } from './base64.js'
 import type { ValueFormat } from './stores/store.js'
 
 /** How internal topics hold values of a codec: its bytes as base64 text. A null stays one. */
-export function codecFormat(codec: Codec<any>): ValueFormat {
+function codecFormat(codec: Codec<any>): ValueFormat {
   return {
     toLog: value => (value === null ? null : toBase64(codec.encode(value))),
     fromLog: logged => (logged === null ? null : codec.decode(fromBase64(logged as string))),

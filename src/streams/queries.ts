@@ -42,7 +42,7 @@ export function specOfQueried({ subtopologies, globalStores }: TopologyPlan, sub
 }
 
 /** A store as those who may only read see it; of the kind that its spec says. */
-export function readableOf(spec: StoreSpec, store: any): ReadOnlyKeyValueStore<any> | ReadOnlyWindowStore<any> {
+function readableOf(spec: StoreSpec, store: any): ReadOnlyKeyValueStore<any> | ReadOnlyWindowStore<any> {
   if (spec.kind === 'key-value') return readableKeyValues(store)
   if (spec.kind === 'window') return readableWindows(store, spec.windowSizeMs ?? 0)
   if (spec.kind === 'session') return readableSessions(store)

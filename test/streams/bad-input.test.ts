@@ -502,6 +502,43 @@ describe('callbacks at work', () => {
     expect((cause.cause as Error).message).toContain('KSTREAM-PROCESSOR-0000000001')
   })
 
+  test('what an async processor does after its first await is refused, too', async () => {
+    const store = keyValueStore<number>('rows')
+    const refusals: unknown[] = []
+    const builder = make()
+    builder
+      .stream('a')
+      .process<any, string | null>(() => {
+        let own: ProcessorContext<any, string | null>
+        return {
+          init(context) {
+            own = context
+          },
+          async process() {
+            const rows = own.store(store)
+            await undefined
+            const acts = [
+              () => rows.put('k', 1),
+              () => rows.delete('k'),
+              () => own.forward({ key: 'k', value: 1 }),
+              () => own.schedule(1, 'stream time', () => {}),
+            ]
+            for (const act of acts) refusals.push(thrownBy(act))
+          },
+        }
+      }, [store])
+      .to('b')
+    const driver = new TopologyTestDriver(builder.build(), { onError: () => 'continue' })
+    driver.pipe('a', { key: 'k', value: 1 })
+    await Promise.resolve()
+    await Promise.resolve()
+    expect(refusals).toHaveLength(4)
+    for (const refusal of refusals) expect(refusal).toBeInstanceOf(TypeError)
+    driver.advanceWallClock(1)
+    expect(driver.read('b')).toEqual([])
+    expect(driver.query(store).size).toBe(0)
+  })
+
   test('a throw in init always fails, whatever onError says', () => {
     const builder = make()
     builder.stream('a').process(() => {

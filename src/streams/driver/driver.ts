@@ -1,39 +1,29 @@
 import {
   type ConsumerRecord,
   MillraceError,
-  type Partitioner,
   type ProducerRecord,
-  roundRobinPartitioner,
   type TopicName,
   type TopicPartition,
 } from '../../index.js'
-import { deepFreeze } from '../freeze.js'
 import { GlobalTables } from '../global-tables.js'
 import { PriorityQueue } from '../priority-queue.js'
 import { type Queries, queryOf, specOfQueried } from '../queries.js'
 import { decide, handlerFailed } from '../runtime/callback-errors.js'
 import { partitionCounts } from '../runtime/partition-counts.js'
-import { checkFunction, checkOptions, refuse } from '../store-options.js'
+import { refuse } from '../store-options.js'
 import type { Task } from '../streams.js'
 import type { Output, TaskEnvironment } from '../task/seam.js'
 import { StreamTask } from '../task/task.js'
 import { checkTopic } from '../topology/naming.js'
 import { type Subtopology, type TopologyPlan, topicName } from '../topology/plan.js'
 import { planOf, type Topology } from '../topology/topology.js'
-import { type CheckedRecord, checkedRecord, checkPartition } from './checked-record.js'
+import { checkedRecord, checkPartition } from './checked-record.js'
 import { CompactedLogs } from './compacted-logs.js'
+import { type DriverSetting, driverSetting, type TopologyTestDriverOptions } from './driver-options.js'
+import { DriverTopic } from './driver-topic.js'
 import { RecordQueue } from './record-queue.js'
 
 const applicationId = 'topology-test-driver'
-
-export interface TopologyTestDriverOptions<Topics> {
-  /** Of all topics, or of some by name; the others have one. @default 1 */
-  partitions?: number | { readonly [N in TopicName<Topics>]?: number } | undefined
-  /** What the driver's wall clock says at first, in milliseconds. @default 0 */
-  startMs?: number | undefined
-  /** As StreamsOptions.onError. @default 'fail': pipe() throws HANDLER_FAILED */
-  onError?: ((error: unknown, record: ConsumerRecord | undefined) => 'continue' | 'fail') | undefined
-}
 
 /** A place for a task, which outlives it when it is moved. */
 interface Slot {
@@ -43,23 +33,13 @@ interface Slot {
   readonly logs: CompactedLogs
   task: StreamTask
 }
-interface DriverTopic {
-  readonly name: string
-  readonly partitioner: Partitioner
-  /** The next offset of each partition. */
-  readonly ends: number[]
-  /** Of the tasks that read it, by partition. */
-  readonly queues: readonly RecordQueue[]
-  readonly globals: readonly string[]
-}
-
 /**
  * Runs a topology synchronously, record by record, without a broker: the same input gives the same output, everywhere.
  * Unlike Java's, over any number of partitions. Kafka: TopologyTestDriver.
  */
 export class TopologyTestDriver<Topics extends object = any> implements Queries {
   readonly #plan: TopologyPlan
-  readonly #partitions: NonNullable<TopologyTestDriverOptions<Topics>['partitions']>
+  readonly #setting: DriverSetting
   readonly #errors: Parameters<typeof decide>[0]
   readonly #environment: TaskEnvironment
   readonly #globals: GlobalTables
@@ -73,14 +53,9 @@ export class TopologyTestDriver<Topics extends object = any> implements Queries 
   /** @throws TOPOLOGY where topics that are joined have not as many partitions, HANDLER_FAILED for a throw in init */
   constructor(topology: Topology<Topics>, options: TopologyTestDriverOptions<Topics> = {}) {
     this.#plan = planOf(topology)
-    checkOptions('options of TopologyTestDriver', options)
-    const { partitions = 1, startMs = 0, onError } = options
-    if (!Number.isSafeInteger(startMs) || startMs < 0) refuse('startMs', startMs, 'whole milliseconds of at least 0')
-    if (onError !== undefined) checkFunction('onError', onError)
-    checkPartitions(partitions)
-    this.#partitions = partitions
-    this.#now = startMs
-    this.#errors = { applicationId, onError, deadLetter: undefined }
+    this.#setting = driverSetting(options)
+    this.#now = this.#setting.startMs
+    this.#errors = { applicationId, onError: this.#setting.onError, deadLetter: undefined }
     this.#globals = new GlobalTables(this.#plan)
     this.#environment = {
       applicationId,
@@ -115,11 +90,11 @@ export class TopologyTestDriver<Topics extends object = any> implements Queries 
   pipe<N extends TopicName<Topics>>(topic: N, ...records: readonly ProducerRecord<Topics[N]>[]): void {
     this.#checkOpen()
     const target = this.#topics.get(topic)
-    if (target === undefined || (target.queues.length === 0 && target.globals.length === 0))
+    if (target === undefined || !target.isRead)
       throw new MillraceError('UNKNOWN_TOPIC_OR_PARTITION', { topic: String(topic) })
-    const checked = records.map(record => checkedRecord(topic, target.ends.length, record))
+    const checked = records.map(record => checkedRecord(topic, target.partitionCount, record))
     for (const record of checked) {
-      this.#append(target, record)
+      this.#deliver(target, target.append(record, this.#now))
       this.#work()
     }
   }
@@ -177,16 +152,12 @@ export class TopologyTestDriver<Topics extends object = any> implements Queries 
   // ── tasks and topics ──
 
   #countTopics(): ReadonlyMap<string, number> {
+    const { partitionsOf } = this.#setting
     const given = new Map<string, number>()
     for (const { sources } of this.#plan.subtopologies)
-      for (const { topic } of sources) if (!topic.internal) given.set(topic.name, this.#partitionsOf(topic.name))
+      for (const { topic } of sources) if (!topic.internal) given.set(topic.name, partitionsOf(topic.name))
     return partitionCounts(this.#plan, applicationId, given)
   }
-  #partitionsOf(topic: string): number {
-    if (typeof this.#partitions === 'number') return this.#partitions
-    return (this.#partitions as Record<string, number | undefined>)[topic] ?? 1
-  }
-
   #makeTasks(counts: ReadonlyMap<string, number>): void {
     const queues = new Map<string, RecordQueue[]>()
     for (const subtopology of this.#plan.subtopologies) {
@@ -205,12 +176,11 @@ export class TopologyTestDriver<Topics extends object = any> implements Queries 
       }
     }
     for (const [name, own] of queues) this.#addTopic(name, own.length, own)
-    for (const { topic } of this.#plan.globalStores) this.#addTopic(topic.name, this.#partitionsOf(topic.name), [])
+    for (const { topic } of this.#plan.globalStores) this.#addTopic(topic.name, this.#setting.partitionsOf(topic.name))
   }
-  #addTopic(name: string, partitions: number, queues: readonly RecordQueue[]): DriverTopic {
+  #addTopic(name: string, partitions: number, queues: readonly RecordQueue[] = []): DriverTopic {
     const globals = this.#plan.globalStores.filter(({ topic }) => topic.name === name).map(({ store }) => store)
-    const ends = Array.from<number>({ length: partitions }).fill(0)
-    const topic: DriverTopic = { name, partitioner: roundRobinPartitioner(), ends, queues, globals }
+    const topic = new DriverTopic(name, partitions, { queues, globals })
     this.#topics.set(name, topic)
     return topic
   }
@@ -229,21 +199,13 @@ export class TopologyTestDriver<Topics extends object = any> implements Queries 
   #admit({ topic, partition }: Output): void {
     const known = this.#topics.get(topic)
     if (known === undefined) checkTopic(topic)
-    checkPartition(topic, known?.ends.length ?? this.#partitionsOf(topic), partition)
+    checkPartition(topic, known?.partitionCount ?? this.#setting.partitionsOf(topic), partition)
   }
 
-  #append(topic: DriverTopic, record: CheckedRecord): ConsumerRecord {
-    const { key, value, timestamp = this.#now, headers } = record
-    const partition = record.partition ?? topic.partitioner({ key }, topic.ends.length)
-    const offset = topic.ends[partition]!++
-    const appended: ConsumerRecord = { topic: topic.name, partition, offset, timestamp, key, value, headers }
-    if (headers.length > 0) deepFreeze(headers)
-    deepFreeze(value)
-    Object.freeze(appended)
-    const queue = topic.queues[partition]
-    if (queue !== undefined) this.#enqueue(queue, appended)
-    for (const store of topic.globals) this.#globals.update(store, appended)
-    return appended
+  #deliver(topic: DriverTopic, record: ConsumerRecord): void {
+    for (const store of topic.globals) this.#globals.update(store, record)
+    const queue = topic.queues[record.partition]
+    if (queue !== undefined) this.#enqueue(queue, record)
   }
   #enqueue(queue: RecordQueue, record: ConsumerRecord): void {
     const { task } = this.#slots[queue.slot]!
@@ -291,30 +253,28 @@ export class TopologyTestDriver<Topics extends object = any> implements Queries 
     }
   }
 
+  /** All of what a task has done since the last time, also where a record of it can't be taken in. */
   #collect({ task, logs }: Slot): void {
     const { outputs, changes } = task.drain()
     for (const change of changes) logs.append(change)
+    let failed: { readonly error: unknown } | undefined
     for (const output of outputs) {
-      const topic = this.#topics.get(output.topic) ?? this.#addTopic(output.topic, this.#partitionsOf(output.topic), [])
-      const record = this.#append(topic, output)
+      const topic =
+        this.#topics.get(output.topic) ?? this.#addTopic(output.topic, this.#setting.partitionsOf(output.topic))
+      const record = topic.append(output, this.#now)
       const written = this.#written.get(topic.name)
       if (written === undefined) this.#written.set(topic.name, [record])
       else written.push(record)
+      try {
+        this.#deliver(topic, record)
+      } catch (error) {
+        failed ??= { error }
+      }
     }
+    if (failed !== undefined) throw failed.error
   }
 
   #checkOpen(): void {
     if (this.#closed) throw new MillraceError('CLOSED', { what: 'This TopologyTestDriver' })
   }
-}
-
-function checkPartitions(partitions: unknown): void {
-  if (typeof partitions === 'number') return checkCount('(all)', partitions)
-  if (typeof partitions !== 'object' || partitions === null)
-    return refuse('partitions', partitions, 'a number, or numbers by topic')
-  for (const [topic, count] of Object.entries(partitions)) checkCount(topic, count)
-}
-function checkCount(topic: string, count: unknown): void {
-  if (!Number.isSafeInteger(count) || (count as number) < 1)
-    throw new MillraceError('INVALID_PARTITIONS', { topic, partitions: count as number })
 }

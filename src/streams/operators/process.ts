@@ -31,7 +31,7 @@ export class ProcessOperator implements Operator {
   /** The record or punctuation at work. */
   #record: RecordContext | undefined
   #key: StreamKey = null
-  #inProcess = false
+  #doing: 'nothing' | 'init' | 'process' | 'punctuation' = 'nothing'
 
   constructor(
     supplier: () => Processor<any, any, any, any> | FixedKeyProcessor<any, any, any>,
@@ -49,19 +49,27 @@ export class ProcessOperator implements Operator {
     if (typeof (made as { process?: unknown } | null)?.process !== 'function')
       context.refuse('a processor is an object with process(); got', made)
     this.#processor = made as Processor<any, any, any, any>
-    context.result(this.#processor.init?.(this.#facade()) as unknown)
+    this.#do('init', undefined, () => this.#processor.init?.(this.#facade()))
   }
 
   process(value: unknown, key: StreamKey, context: RecordContext): void {
-    this.#record = context
     this.#key = key
-    this.#inProcess = true
+    this.#do('process', context, () => this.#processor.process(value, key, context))
+  }
+  #do(what: 'init' | 'process' | 'punctuation', record: RecordContext | undefined, act: () => unknown): void {
+    this.#record = record
+    this.#doing = what
     try {
-      this.#context.result(this.#processor.process(value, key, context) as unknown)
+      this.#context.result(act())
     } finally {
       this.#record = undefined
-      this.#inProcess = false
+      this.#doing = 'nothing'
     }
+  }
+  /** What an async callback does after its first await can't be undone with its record any more. */
+  #checkAtWork(act: string): void {
+    if (this.#doing === 'nothing')
+      throw new TypeError(`${this.#context.node}: ${act} is for init(), process() and punctuations, while they run`)
   }
 
   close(): void {
@@ -101,13 +109,19 @@ export class ProcessOperator implements Operator {
     return view as S
   }
 
-  #writable({ kind, windowSizeMs = 0 }: StoreSpec, store: any): unknown {
-    const now = (): number => this.#now()
+  #writable({ name, kind, windowSizeMs = 0 }: StoreSpec, store: any): unknown {
+    const now = (): number => {
+      this.#checkAtWork(`writing to store ${name}`)
+      return this.#now()
+    }
     const writer: Writer = {
       get timestamp() {
         return now()
       },
-      result: value => this.#context.result(value),
+      result: value => {
+        this.#checkAtWork(`writing to store ${name}`)
+        return this.#context.result(value)
+      },
     }
     if (kind === 'key-value') return writableKeyValues(store, writer)
     return kind === 'window' ? writableWindows(store, windowSizeMs, writer) : writableSessions(store, writer)
@@ -116,7 +130,8 @@ export class ProcessOperator implements Operator {
   #forward(record: Forwarded): void {
     if (typeof record !== 'object' || record === null)
       this.#context.refuse('forward() takes a record { key, value }; got', record)
-    if (this.#fixedKey && !this.#inProcess)
+    this.#checkAtWork('forward()')
+    if (this.#fixedKey && this.#doing !== 'process')
       throw new TypeError(`${this.#context.node}: a forward with the key kept belongs to a record, and none is at work`)
     const key = this.#fixedKey ? this.#key : checkedKey(this.#context, record.key)
     const { topic, partition, offset } = this.#record ?? { topic: undefined, partition: -1, offset: -1 }
@@ -140,6 +155,7 @@ export class ProcessOperator implements Operator {
     time: 'stream time' | 'wall clock time',
     punctuate: (timestamp: number) => void,
   ): () => void {
+    this.#checkAtWork('schedule()')
     const of = `of schedule() in ${this.#context.node}`
     if (!Number.isSafeInteger(intervalMs) || intervalMs < 1)
       throw new MillraceError('INVALID_CONFIG', {
@@ -155,12 +171,8 @@ export class ProcessOperator implements Operator {
       })
     if (typeof punctuate !== 'function') throw new TypeError(`punctuate ${of} is a function; got ${shown(punctuate)}`)
     return this.#context.schedule(intervalMs, time, timestamp => {
-      this.#record = { topic: undefined, partition: -1, offset: -1, timestamp, headers: noHeaders }
-      try {
-        this.#context.result(punctuate(timestamp) as unknown)
-      } finally {
-        this.#record = undefined
-      }
+      const record: RecordContext = { topic: undefined, partition: -1, offset: -1, timestamp, headers: noHeaders }
+      this.#do('punctuation', record, () => punctuate(timestamp))
     })
   }
 }

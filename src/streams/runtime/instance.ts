@@ -78,6 +78,7 @@ export class Instance {
   async #work(): Promise<void> {
     const { applicationId, plan } = this.#application
     const { broker, deadLetter } = this.#options
+    if (this.#closing) return
     const counts = await lookUpTopics(broker, plan, applicationId, deadLetter === undefined ? [] : [deadLetter])
     if (this.#closing) return
     await makeInternalTopics(broker, plan, applicationId, counts)

@@ -1,4 +1,4 @@
-import { type Broker, type Consumer, type ConsumerGroup, MillraceError, type TopicPartition } from '../../index.js'
+import { type Consumer, MillraceError, type TopicPartition } from '../../index.js'
 import { handlerFailed } from './callback-errors.js'
 import type { ReachedPositions } from './positions.js'
 import { restore } from './restore.js'
@@ -8,8 +8,6 @@ import { type TaskSource, TaskTable } from './task-table.js'
 import { isRetriable, later, retryBackoffMs } from './writes.js'
 
 export interface OwnershipSetting extends TaskSource, ResultsSetting {
-  readonly broker: Broker<any>
-  readonly group: ConsumerGroup<any>
   /** Tasks have come, gone, or are restored. */
   readonly changed: () => void
 }

@@ -2,8 +2,8 @@ import type { ProducerRecord } from '../../index.js'
 import type { PartitionQueue, TaskRun } from './task-run.js'
 
 /**
- * How far a task's state has come, written down beside it in the same step, where the answers to that step's writes come
- * later and the group may therefore never hear of it. It counts for who finds the group where this begins.
+ * How far a task's state has come, written down beside it in the same step, where the commit takes its time and the group
+ * may therefore never hear of it. It counts for who finds the group where this begins.
  */
 interface Reached {
   readonly [topic: string]: { readonly from: number | null; readonly to: number }
@@ -20,11 +20,6 @@ export function reachedRecord({ task, queues }: TaskRun, timestamp: number): Pro
   if (Object.keys(value).length === 0) return undefined
   return { key: reachedKey, value, timestamp, partition: task.partition }
 }
-/** Takes that back: a write of the same step has failed. */
-export function unreachedRecord({ task }: TaskRun, timestamp: number): ProducerRecord<unknown> {
-  return { key: reachedKey, value: null, timestamp, partition: task.partition }
-}
-
 /** What was found of it while a task was restored. */
 export class ReachedPositions {
   #latest: Reached = {}

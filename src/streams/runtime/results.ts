@@ -1,17 +1,15 @@
-import { type Broker, type Consumer, isMillraceError } from '../../index.js'
+import { type Broker, type Consumer, type ConsumerGroup, isMillraceError } from '../../index.js'
 import { topicName } from '../topology/plan.js'
-import { reachedRecord, unreachedRecord } from './positions.js'
-import type { TaskRun } from './task-run.js'
+import { reachedRecord } from './positions.js'
+import type { PartitionQueue, TaskRun } from './task-run.js'
 import { isRetriable, later, retryBackoffMs, type Writes } from './writes.js'
 
 export interface ResultsSetting {
   readonly applicationId: string
   readonly broker: Broker<any>
+  readonly group: ConsumerGroup<any>
   readonly writes: Writes
-  /**
-   * The group takes an assignor of ours, so its log is in this process: a write takes effect when it is called, whenever
-   * its answer comes.
-   */
+  /** The group takes an assignor of ours, so it is in this process. */
   readonly here: boolean
 }
 
@@ -41,13 +39,17 @@ export class Results {
   /** First what was done, then how far: at least once. Nothing is awaited that is no promise. */
   async write(): Promise<void> {
     if (this.#touched.size === 0) return
-    const { writes, here } = this.#setting
+    const { writes } = this.#setting
     const runs = [...this.#touched]
     this.#touched.clear()
     for (const run of runs) this.#collect(run)
     const written = writes.flush()
-    if (written !== undefined) await (here && writes.sent ? this.#noteReached(runs, written) : written)
-    await this.#commit(runs)
+    if (written !== undefined) await written
+    const committed = this.#commit(runs)
+    committed.catch(() => {})
+    // All is done by now, in one step, and the commit may never come.
+    if (this.#setting.here && written === undefined) this.#noteReached(runs)
+    await committed
   }
 
   /** What tasks that have ended have done in their last moments. */
@@ -63,25 +65,19 @@ export class Results {
     writes.addChanges(changes, task.partition)
   }
 
-  /** All is done already, and the commit may never come: whoever restores these tasks is told so, in the same step. */
-  async #noteReached(runs: readonly TaskRun[], written: Promise<void>): Promise<void> {
+  /** Whoever restores these tasks is told how far they have come, in the same step, unless the group knows. */
+  #noteReached(runs: readonly TaskRun[]): void {
     const { broker, writes } = this.#setting
-    const now = broker.clock.now()
-    const noted = runs.filter(run => {
-      const record = reachedRecord(run, now)
+    for (const run of runs) {
+      if (run.queues.every(queue => this.#isCommitted(queue))) continue
+      const record = reachedRecord(run, broker.clock.now())
       if (record !== undefined) writes.add(this.#timeChangelog(run), record)
-      return record !== undefined
-    })
-    const noting = writes.flush()
-    noting?.catch(() => {})
-    try {
-      await written
-      await noting
-    } catch (error) {
-      for (const run of noted) writes.add(this.#timeChangelog(run), unreachedRecord(run, now))
-      await writes.flush()
-      throw error
     }
+    writes.flush()?.catch(() => {})
+  }
+  #isCommitted({ topic, partition, next, committed }: PartitionQueue): boolean {
+    if (next === undefined || next === committed) return true
+    return this.#setting.group.committed(topic, partition) === next
   }
   #timeChangelog({ task }: TaskRun): string {
     return topicName(task.subtopology.changelogs.at(-1)!.topic, this.#setting.applicationId)

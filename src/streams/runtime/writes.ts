@@ -44,17 +44,20 @@ export class Writes {
 
   /** Asked with a record that is written nowhere: what is wrong with its key is found before its partition. */
   #isCompacted(topic: AnyTopic): boolean {
-    let compacted = this.#compacted.get(topic.name)
-    if (compacted === undefined) {
-      compacted = false
+    const known = this.#compacted.get(topic.name)
+    if (known !== undefined) return known
+    let compacted = false
+    // Who does not answer at once would not answer this in time either.
+    const partitions: unknown = topic.partitionCount()
+    if (isThenable(partitions)) partitions.then(undefined, () => {})
+    else
       try {
         const answer: unknown = topic.publish({ key: null, value: null, partition: noPartition })
         if (isThenable(answer)) answer.then(undefined, () => {})
       } catch (error) {
         compacted = isMillraceError(error, 'INVALID_RECORD')
       }
-      this.#compacted.set(topic.name, compacted)
-    }
+    this.#compacted.set(topic.name, compacted)
     return compacted
   }
 
@@ -104,12 +107,6 @@ export class Writes {
   }
   /** Most records go where the one before went. */
   #last: { readonly name: string; readonly queue: ProducerRecord<unknown>[] } | undefined
-
-  /** Nothing has been refused for now: all is on its way, whenever its answers come. */
-  get sent(): boolean {
-    for (const queue of this.#queues.values()) if (queue.length > 0) return false
-    return true
-  }
 
   /** Writes it all, in order. Nothing is awaited that is no promise: undefined where all is written when it returns. */
   flush(): Promise<void> | undefined {

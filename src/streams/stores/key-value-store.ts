@@ -18,6 +18,9 @@ export class InMemoryKeyValueStore<V = unknown> implements TimestampedKeyValueSt
   readonly #changed: StoreSetup['changed']
   readonly #format: ValueFormat
   readonly #rows = new Map<string, Stamped<V>>()
+  /** What was asked for last: who puts a row has mostly looked at the one before. */
+  #latestKey: string | undefined
+  #latestRow: Stamped<V> | undefined
   #sorted: SortedKeys | undefined
 
   constructor({ name, undo, changed, format = asItIs }: StoreSetup) {
@@ -32,11 +35,15 @@ export class InMemoryKeyValueStore<V = unknown> implements TimestampedKeyValueSt
   }
 
   get(key: string): Stamped<V> | undefined {
-    return this.#rows.get(key)
+    if (key !== this.#latestKey) {
+      this.#latestRow = this.#rows.get(key)
+      this.#latestKey = key
+    }
+    return this.#latestRow
   }
 
   put(key: string, value: V | null | undefined, timestamp: number): void {
-    const before = this.#rows.get(key)
+    const before = this.get(key)
     const gone = value === null || value === undefined
     if (gone && before === undefined) return
     this.#set(key, before, gone ? undefined : { value, timestamp })
@@ -45,7 +52,7 @@ export class InMemoryKeyValueStore<V = unknown> implements TimestampedKeyValueSt
   }
 
   delete(key: string): Stamped<V> | undefined {
-    const before = this.#rows.get(key)
+    const before = this.get(key)
     if (before === undefined) return undefined
     this.#set(key, before, undefined)
     this.#undo.add(this, key, before)
@@ -65,14 +72,16 @@ export class InMemoryKeyValueStore<V = unknown> implements TimestampedKeyValueSt
 
   restore(key: string, logged: unknown, timestamp: number): void {
     const row = logged === null ? undefined : { value: this.#format.fromLog(logged) as V, timestamp }
-    this.#set(key, this.#rows.get(key), row)
+    this.#set(key, this.get(key), row)
   }
 
   undo(key: unknown, before: unknown): void {
-    this.#set(key as string, this.#rows.get(key as string), before as Stamped<V> | undefined)
+    this.#set(key as string, this.get(key as string), before as Stamped<V> | undefined)
   }
 
   #set(key: string, before: Stamped<V> | undefined, row: Stamped<V> | undefined): void {
+    this.#latestKey = key
+    this.#latestRow = row
     if (row !== undefined) {
       this.#rows.set(key, row)
       if (before === undefined) this.#sorted?.add(key)

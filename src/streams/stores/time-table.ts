@@ -40,6 +40,8 @@ export class TimeTable<T> implements Undoable {
   #slots: Slot<T>[] = []
   #head = 0
   #size = 0
+  /** What was found last: who puts a row has mostly looked at the one before. */
+  #latest: Entry<T> | undefined
 
   constructor(undo: UndoLog) {
     this.#undo = undo
@@ -55,12 +57,15 @@ export class TimeTable<T> implements Undoable {
   }
 
   find(key: string, time: number, tie = 0): Entry<T> | undefined {
+    const latest = this.#latest
+    if (latest !== undefined && latest.key === key && latest.time === time && latest.tie === tie) return latest
     const rows = this.#byKey.get(key)
     if (rows === undefined) return undefined
     const last = rows[rows.length - 1]!
-    if (last.time === time && last.tie === tie) return last
-    const row = rows[position(rows, time, tie)]
-    return row !== undefined && row.time === time && row.tie === tie ? row : undefined
+    const row = last.time === time && last.tie === tie ? last : rows[position(rows, time, tie)]
+    if (row === undefined || row.time !== time || row.tie !== tie) return undefined
+    this.#latest = row
+    return row
   }
 
   /** A row that is not in. Like all that changes, it can be undone where it is not said otherwise. */
@@ -164,6 +169,7 @@ export class TimeTable<T> implements Undoable {
   }
 
   #detach(row: Placed<T>): void {
+    this.#latest = undefined
     const rows = this.#byKey.get(row.key)!
     if (rows.length === 1) this.#byKey.delete(row.key)
     else if (rows[0] === row) rows.shift()

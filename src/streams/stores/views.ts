@@ -13,9 +13,9 @@ import type { WindowedKeyValueStore } from './windowed-key-value-store.js'
 
 /** What a processor's writes need of its task. */
 export interface Writer {
-  /** Of the record at work. */
+  /** Of the record at work; throws where none is. */
   readonly timestamp: number
-  /** A value on its way into a store: undefined counts as null, a promise is refused. */
+  /** A value on its way into a store: undefined counts as null, a promise is refused, as is all where no record is at work. */
   result(value: unknown): unknown
 }
 
@@ -39,7 +39,11 @@ export function writableKeyValues<V>(store: TimestampedKeyValueStore<V>, writer:
     put(key, value) {
       store.put(checkedKey(key), writer.result(value) as V | null, writer.timestamp)
     },
-    delete: key => store.delete(checkedKey(key))?.value,
+    delete(key) {
+      const row = store.get(checkedKey(key))
+      store.put(key, null, writer.timestamp)
+      return row?.value
+    },
   }
 }
 

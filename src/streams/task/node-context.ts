@@ -53,9 +53,11 @@ export class NodeContext implements OperatorContext {
   }
 
   forward(value: unknown, key: unknown, context: RecordContext): void {
-    const { children } = this
     if (this.#freezes) freezeRecord(key, context)
-    for (let i = 0; i < children.length; i++) children[i]!.operator.process(value, key, context)
+    const { children } = this
+    const { length } = children
+    if (length > 0) children[0]!.operator.process(value, key, context)
+    for (let i = 1; i < length; i++) children[i]!.operator.process(value, key, context)
   }
   forwardTo(child: string, value: unknown, key: unknown, context: RecordContext): void {
     for (const { node, operator } of this.children) if (node === child) operator.process(value, key, context)

@@ -3,17 +3,6 @@ import type { ConsumerRecord } from '../../index.js'
 import type { Headers } from '../record.js'
 import type { Subtopology } from '../topology/plan.js'
 
-export {
-  type Changelog,
-  type GlobalStore,
-  type RepartitionTopic,
-  type SourceTopic,
-  type Subtopology,
-  type TopicReference,
-  type TopologyPlan,
-  topicName,
-} from '../topology/plan.js'
-
 /** A record that a task wants written. Repartition topics' values are encoded already (base64 text), where they have a codec. */
 export interface Output {
   /** As topicName() gives it. */

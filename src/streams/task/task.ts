@@ -83,7 +83,7 @@ export class StreamTask implements TopologyTask, NodeHost {
     this.#stores.set(spec.name, store)
     if (topic === undefined) return
     this.#storeOfChangelog.set(topic, store)
-    for (const time of store.times) this.#times.add(`${spec.name}/${time.name}`, time)
+    for (const time of store.times) this.#times.add(`${spec.name}:${time.name}`, time)
   }
 
   /** What comes back from a codec is new, and frozen as what went into it. */
@@ -168,11 +168,15 @@ export class StreamTask implements TopologyTask, NodeHost {
     return this.#byWallClock.next
   }
 
-  #entry(record: ConsumerRecord): Entry {
-    const entry = this.#entries.get(record.topic)
-    if (entry === undefined) throw new TypeError(`Task ${this.id} reads no topic ${record.topic}`)
+  #entry({ topic }: ConsumerRecord): Entry {
+    // Most records come from where the one before came from.
+    if (this.#latestEntry?.topic === topic) return this.#latestEntry.entry
+    const entry = this.#entries.get(topic)
+    if (entry === undefined) throw new TypeError(`Task ${this.id} reads no topic ${topic}`)
+    this.#latestEntry = { topic, entry }
     return entry
   }
+  #latestEntry: { readonly topic: string; readonly entry: Entry } | undefined
   #valueOf({ format }: SourceNode, { value }: ConsumerRecord): unknown {
     const decoded = format === undefined ? value : format.fromLog(value)
     return this.freezes ? frozen(decoded) : decoded

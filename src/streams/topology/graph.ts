@@ -37,7 +37,7 @@ export class GraphNode {
 }
 
 /** The source of stream(): those of the same topics are one. */
-export class StreamSourceNode extends GraphNode {
+class StreamSourceNode extends GraphNode {
   readonly topics: readonly string[]
   readonly from: SourceNode['from']
 
@@ -58,7 +58,7 @@ export class Graph {
   readonly #roots = new Set<GraphNode>()
   /** Sources that have become part of another one, by their names. */
   readonly #merged = new Map<string, string>()
-  readonly #internalTopics: { readonly name: string; readonly partitions: number | undefined }[] = []
+  readonly #internalTopics: string[] = []
   readonly #copartitioned: ReadonlySet<string>[] = []
   #priority = 0
 
@@ -76,8 +76,8 @@ export class Graph {
     return this.#attach([], new StreamSourceNode(name, topics, options, this.#priority++))
   }
   /** An internal topic that no repartition node brings along (foreign-key joins). */
-  addInternalTopic(name: string, partitions?: number): void {
-    this.#internalTopics.push({ name, partitions })
+  addInternalTopic(name: string): void {
+    this.#internalTopics.push(name)
   }
   /** The topics of these sources are joined with one another. */
   copartition(sources: Iterable<string>): void {
@@ -89,7 +89,7 @@ export class Graph {
     this.#mergeSources()
     this.#keepNullKeys()
     const wiring = new Wiring()
-    for (const { name, partitions } of this.#internalTopics) wiring.addInternalTopic(name, partitions)
+    for (const name of this.#internalTopics) wiring.addInternalTopic(name)
     for (const node of this.#inOrder())
       node.options.write(
         wiring,

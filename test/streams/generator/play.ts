@@ -1,4 +1,4 @@
-import { TopologyTestDriver } from 'millrace/streams'
+import { type Topology, TopologyTestDriver } from 'millrace/streams'
 import type { Case, Header, Input, Outcome, Row, Seen, Step, Written } from './case.js'
 import { type Asked, build, type Program } from './program.js'
 import { text } from './vocabulary.js'
@@ -6,19 +6,24 @@ import { text } from './vocabulary.js'
 /** How a case is played, where it is not as the oracle does: what must make no difference. */
 export interface Manner {
   partitions?: number
+  /** What is run, made of what was built. */
+  adapt?: (topology: Topology<any>) => Topology<any>
   /** Called before each input. */
   meanwhile?: (driver: TopologyTestDriver) => void
 }
 
 /** Plays a case on `millrace/streams`, and says what came of it in the oracle's words. */
-export function play({ startMs, steps, input }: Case, { partitions = 1, meanwhile }: Manner = {}): Outcome {
+export function play(
+  { startMs, steps, input }: Case,
+  { partitions = 1, adapt = same, meanwhile }: Manner = {},
+): Outcome {
   const outcome: Outcome = {}
   let program: Program
   let driver: TopologyTestDriver
   try {
     program = build(steps)
     outcome.describe = program.topology.describe()
-    driver = new TopologyTestDriver(program.topology, { startMs, partitions })
+    driver = new TopologyTestDriver(adapt(program.topology), { startMs, partitions })
   } catch (error) {
     return { error: errorOf('build', error) }
   }
@@ -49,6 +54,8 @@ export function play({ startMs, steps, input }: Case, { partitions = 1, meanwhil
   }
   return outcome
 }
+
+const same = (topology: Topology<any>): Topology<any> => topology
 
 function errorOf(at: string, error: unknown): NonNullable<Outcome['error']> {
   const { name, message } = error as Error

@@ -30,6 +30,18 @@ export function capturing(broker: MemoryBroker<any>, consumers: Consumer<any>[])
   }
 }
 
+/** As one process of several has it, but a write is done when it is called, as it is in memory: a turn is one step. */
+export function inOneStep(process: PortableBroker<any>, broker: MemoryBroker<any>): PortableBroker<any> {
+  return {
+    clock: process.clock,
+    topic: name => broker.topic(name),
+    createTopic: (name, options) => broker.createTopic(name, options),
+    group: (id, options) => process.group(id, options),
+    close: options => process.close(options),
+    [Symbol.asyncDispose]: () => process.close(),
+  }
+}
+
 export interface Settings extends Partial<InstanceOptions> {
   readonly hooks?: FakeHooks
   readonly plan?: ReturnType<typeof countPlan>

@@ -1,4 +1,4 @@
-import { Broker, type MemoryBroker, type ProducerRecord } from 'millrace'
+import { Broker, type MemoryBroker, type Broker as PortableBroker, type ProducerRecord } from 'millrace'
 import {
   joinWindows,
   Streams,
@@ -8,9 +8,9 @@ import {
   timeWindows,
   untilWindowCloses,
 } from 'millrace/streams'
-import { simulate } from 'millrace/testing'
+import { simulate, type World } from 'millrace/testing'
 import { expect, test } from 'vitest'
-import { read } from './instances.js'
+import { inOneStep, read } from './instances.js'
 
 type Topics = Record<string, any>
 const inputs = ['orders', 'payments', 'customers']
@@ -86,6 +86,15 @@ async function undisturbed(): Promise<Sequences> {
   return sequences(broker)
 }
 
+const publishAll = (world: World<Topics, string>): void =>
+  world.step(
+    i => {
+      const [topic, record] = records[i]!
+      world.broker.topic(topic).publish(record)
+    },
+    { times: records.length },
+  )
+
 test.each([
   ['as many records a turn as come', 500, 200],
   ['two records a turn', 2, 40],
@@ -95,19 +104,30 @@ test.each([
     const expected = await undisturbed()
     for (const topic of outputs) expect(Object.keys(expected[topic]!).length).toBeGreaterThan(2)
     const { crashes } = await simulate<Topics>({ topics, schedules }, world => {
-      const start = (broker: ConstructorParameters<typeof Streams<Topics>>[1]['broker']) =>
-        new Streams(topology(), { applicationId: 'app', broker, maxPollRecords }).run()
+      const start = (process: PortableBroker<Topics>) =>
+        new Streams(topology(), {
+          applicationId: 'app',
+          broker: inOneStep(process, world.broker),
+          maxPollRecords,
+        }).run()
       world.service('app', start, { copies: 3 })
-      world.step(
-        i => {
-          const [topic, record] = records[i]!
-          world.broker.topic(topic).publish(record)
-        },
-        { times: records.length },
-      )
+      publishAll(world)
       world.eventually(async () => expect(await sequences(world.broker)).toEqual(expected))
     })
     expect(crashes).toBeGreaterThan(schedules)
   },
   60_000,
 )
+
+test('killed between two writes, and with writes, polls and commits that fail: everything shows at least once', async () => {
+  const named = records.filter(([topic]) => topic === 'orders').map(([, { value }]) => (value as { n: number }).n)
+  await simulate<Topics>({ topics, schedules: 40, faultRate: 0.02 }, world => {
+    const start = (broker: PortableBroker<Topics>) => new Streams(topology(), { applicationId: 'app', broker }).run()
+    world.service('app', start, { copies: 3 })
+    publishAll(world)
+    world.eventually(async () => {
+      const seen = new Set((await read(world.broker, 'named')).map(({ value }) => Number.parseInt(value as string, 10)))
+      expect(named.filter(n => !seen.has(n))).toEqual([])
+    })
+  })
+}, 60_000)

@@ -1,9 +1,9 @@
 import type { ConsumerRecord } from 'millrace'
-import { testBroker } from 'millrace/testing'
+import { type TestBroker, testBroker } from 'millrace/testing'
 import { describe, expect, test } from 'vitest'
 import { clusterLike } from './cluster-like.js'
 import { countPlan } from './fake-application.js'
-import { brokerWith, started, type Topics, table } from './instances.js'
+import { brokerWith, inOneStep, started, type Topics, table } from './instances.js'
 
 describe('a turn', () => {
   test('is one synchronous step in memory: from its first write to its commit no promise has its way', async () => {
@@ -220,6 +220,41 @@ describe('writes', () => {
     // At least once: the change of state had been written before.
     expect(await table(broker, 'out')).toEqual({ a: 2 })
     await next.instance.close(1_000)
+  })
+})
+
+describe('a commit that never comes, of a turn that was one step', () => {
+  const dead = async (broker: TestBroker<Topics>) => {
+    const process = broker.process('one')
+    await started(inOneStep(process, broker))
+    const hold = broker.faults.hold('commit', { group: 'app', topic: 'app-keys-repartition' })
+    broker.topic('in').publishAll(['a', 'b', 'a'].map(key => ({ key, value: 1 })))
+    await hold.reached
+    process.crash()
+    broker.faults.clear()
+  }
+
+  test('does nothing twice: whoever restores the task knows how far it has come, and tells the group', async () => {
+    const broker = testBroker<Topics>({ topics: { in: {}, out: {} } })
+    await dead(broker)
+    const group = broker.groups.get('app')!
+    expect(group.committed('app-keys-repartition', 0)).toBeUndefined()
+    const { instance } = await started(broker)
+    expect(group.committed('app-keys-repartition', 0)).toBe(3)
+    broker.topic('in').publish({ key: 'a', value: 1 })
+    await broker.settled()
+    expect(broker.published('out').map(({ key, value }) => `${key}${value}`)).toEqual(['a1', 'b1', 'a2', 'a3'])
+    await instance.close(1_000)
+  })
+
+  test('counts for nothing where the group has been sent elsewhere since', async () => {
+    const broker = testBroker<Topics>({ topics: { in: {}, out: {} } })
+    await dead(broker)
+    broker.groups.get('app')!.resetOffsets(1, [{ topic: 'app-keys-repartition', partition: 0 }])
+    const { instance } = await started(broker)
+    await broker.settled()
+    expect(broker.published('out').map(({ key, value }) => `${key}${value}`)).toEqual(['a1', 'b1', 'a2', 'b2', 'a3'])
+    await instance.close(1_000)
   })
 })
 

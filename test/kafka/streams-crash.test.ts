@@ -5,11 +5,11 @@ import { join } from 'node:path'
 import type { ConsumerRecord } from 'millrace'
 import type { KafkaBroker } from 'millrace/kafka'
 import { afterEach, expect, inject, test } from 'vitest'
+import { clusterWith, deadlineMs, workedThrough } from './streams-applications.js'
 import { topicsOf } from './streams-words.js'
-import { type AnyTopics, all, fresh, onCluster } from './support.js'
+import { type AnyTopics, all, fresh } from './support.js'
 import { until, within } from './world.js'
 
-const deadlineMs = 60_000
 const program = join(import.meta.dirname, 'streams-instance.ts')
 const partitions = 3
 /** Known before they say anything; not so long ago that the cluster drops them. */
@@ -48,31 +48,18 @@ async function end(child: ChildProcess, signal: NodeJS.Signals): Promise<void> {
 /** The cluster, with the topics of one run and the names in them. */
 async function prepared(id: string): Promise<KafkaBroker<AnyTopics>> {
   const { lines, names, counts, greetings } = topicsOf(id)
-  const broker = onCluster({
-    topics: Object.fromEntries([lines, names, counts, greetings].map(name => [name, { partitions }])),
-  })
-  await broker.ready()
+  const topics = [lines, names, counts, greetings]
+  const broker = await clusterWith(Object.fromEntries(topics.map(name => [name, partitions])))
   await broker.topic(names).publishAll(people)
   return broker
 }
 const logOf = (broker: KafkaBroker<AnyTopics>, topic: string): Promise<ConsumerRecord<any>[]> =>
   all(broker.topic(topic).read({ until: 'latest' }))
 
-function groupOf(broker: KafkaBroker<AnyTopics>, id: string) {
-  const { lines, names, words } = topicsOf(id)
-  return broker.group(id, { topics: [lines, names, words], commitMode: 'manualCommit', autoOffsetReset: 'earliest' })
-}
-/** Lines first, as what they lead to is written before they are committed; then all of it. */
-async function workedThrough(broker: KafkaBroker<AnyTopics>, id: string): Promise<void> {
-  const group = groupOf(broker, id)
-  for (const what of ['all lines', 'all words'])
-    await until(`${what} to be worked through`, async () => (await group.lag()) === 0, deadlineMs)
-}
-
 /** What a killed instance may have done and not committed, the values of its records: others do these again. */
 async function uncommitted(broker: KafkaBroker<AnyTopics>, id: string, tasks: readonly string[]) {
   const { lines, words } = topicsOf(id)
-  const group = groupOf(broker, id)
+  const group = broker.group(id, { topics: [lines, words], commitMode: 'manualCommit' })
   const of = async (subtopology: number, topic: string): Promise<string[]> => {
     const committed = Array.from({ length: partitions }, async (_, partition) =>
       tasks.includes(`${subtopology}_${partition}`) ? ((await group.committed(topic, partition)) ?? 0) : undefined,
@@ -118,7 +105,7 @@ test('an instance killed under load: nothing is lost, and only what it had not c
   )
 
   let allowed: Awaited<ReturnType<typeof uncommitted>> | undefined
-  const { lines, greetings } = topicsOf(id)
+  const { lines, greetings, words } = topicsOf(id)
   for (let i = 0; i < total; i += 20) {
     await broker.topic(lines).publishAll(Array.from({ length: 20 }, (_, j) => lineOf(i + j)))
     if (i !== total / 2) continue
@@ -127,7 +114,7 @@ test('an instance killed under load: nothing is lost, and only what it had not c
     allowed = await uncommitted(broker, id, tasks)
     start(id)
   }
-  await workedThrough(broker, id)
+  await workedThrough(id, [lines, words])
 
   const found = await outcome(broker, id)
   const said = Array.from({ length: total }, (_, i) => lineOf(i))
@@ -153,12 +140,12 @@ test('an instance killed under load: nothing is lost, and only what it had not c
 test('what was written and never committed is done once more, exactly', async () => {
   const id = fresh('words')
   await using broker = await prepared(id)
-  const { lines, greetings } = topicsOf(id)
+  const { lines, greetings, words } = topicsOf(id)
   const victim = start(id)
   expect(await tasksOf(victim)).toEqual(['0_0', '0_1', '0_2', '1_0', '1_1', '1_2'])
   const before = Array.from({ length: 30 }, (_, i) => lineOf(i))
   await broker.topic(lines).publishAll(before)
-  await workedThrough(broker, id)
+  await workedThrough(id, [lines, words])
 
   await tasksOf(victim, 'keep commits')
   const after = Array.from({ length: 30 }, (_, i) => lineOf(before.length + i))
@@ -170,7 +157,7 @@ test('what was written and never committed is done once more, exactly', async ()
   const written = after.map(greetingOf).filter(greeting => greeted.has(greeting))
   expect(written).not.toEqual([])
   const survivor = start(id)
-  await workedThrough(broker, id)
+  await workedThrough(id, [lines, words])
 
   const found = await outcome(broker, id)
   expect([...found.greetings.keys()].sort()).toEqual([...before, ...after].map(greetingOf).sort())

@@ -479,8 +479,16 @@ describe('callbacks at work', () => {
   test('partitions and topics that a sink does not have', () => {
     const partition = failure(b => b.stream('a').to('b', { partition: v => onlyFor(v, 1, 0) }))
     expect(isMillraceError(partition, 'UNKNOWN_TOPIC_OR_PARTITION')).toBe(true)
-    expect(failure(b => b.stream('a').to('b', { partition: v => onlyFor(v, 0.5, 0) })).message).toContain('0.5')
-    expect(failure(b => b.stream('a').to(v => onlyFor(v, 7, 'b'))).message).toContain('gives a topic; got 7')
+    expect(partition.cause).toMatchObject({
+      message: "KSTREAM-SINK-0000000001 can't write to topic b: There is no partition 1 of topic b",
+    })
+    const topic = failure(b => b.stream('a').to(v => onlyFor(v, 'no topic', 'b'), { name: 'mine' }))
+    expect(isMillraceError(topic, 'INVALID_TOPIC_EXCEPTION')).toBe(true)
+    expect(topic.cause).toMatchObject({ message: expect.stringContaining("mine can't write to topic no topic") })
+    const half = failure(b => b.stream('a').to('b', { partition: v => onlyFor(v, 0.5, 0) }))
+    expect(half.message).toMatch(/^KSTREAM-SINK-0000000001: .*0\.5/)
+    const number = failure(b => b.stream('a').to(v => onlyFor(v, 7, 'b')))
+    expect(number.message).toMatch(/^KSTREAM-SINK-0000000001: .*gives a topic; got 7/)
   })
 
   test('a store that a processor has not named', () => {

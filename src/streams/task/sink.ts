@@ -1,4 +1,4 @@
-import { type ConsumerRecord, MillraceError } from '../../index.js'
+import { type ConsumerRecord, isMillraceError, MillraceError } from '../../index.js'
 import type { Operator, OperatorContext } from '../operators/operator.js'
 import type { RecordContext } from '../record.js'
 import { shown } from '../shown.js'
@@ -24,7 +24,7 @@ export class Sink implements Operator {
   process(value: unknown, key: unknown, context: RecordContext): void {
     if (key !== null && typeof key !== 'string') this.#context.refuse('the key of a topic is a text or null; got', key)
     const { format } = this.#node
-    this.#write({
+    this.#send({
       topic: this.#topic ?? this.#chosen(value, key, context),
       partition: this.#partition(value, key, context),
       key,
@@ -32,6 +32,20 @@ export class Sink implements Operator {
       timestamp: context.timestamp,
       headers: context.headers,
     })
+  }
+
+  /** Where it is refused, by its code, the node is named. */
+  #send(output: Output): void {
+    try {
+      this.#write(output)
+    } catch (error) {
+      if (!isMillraceError(error)) throw error
+      const { code, details, retriable } = error
+      const cause = new TypeError(`${this.#node.name} can't write to topic ${output.topic}: ${error.message}`, {
+        cause: error,
+      })
+      throw new MillraceError(code, details, { cause, retriable })
+    }
   }
 
   #chosen(value: unknown, key: string | null, context: RecordContext): string {

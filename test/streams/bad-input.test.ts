@@ -20,10 +20,11 @@ type Topics = { a: any; b: any; c: any }
 const make = (): StreamsBuilder<Topics> => new StreamsBuilder<Topics>()
 
 /** What it throws: its code, and a message with these words. */
-function refused(act: () => unknown, code: ErrorCode, ...words: string[]): void {
+function refused(act: () => unknown, code: ErrorCode, ...words: string[]): Error {
   const error = thrownBy(act)
   if (!isMillraceError(error, code)) throw new Error(`Expected ${code}, got ${String(error)}`, { cause: error })
   for (const word of words) expect(error.message).toContain(word)
+  return error
 }
 function thrownBy(act: () => unknown): unknown {
   try {
@@ -35,7 +36,7 @@ function thrownBy(act: () => unknown): unknown {
 }
 
 describe('topologies that can not run', () => {
-  test('no source', () => refused(() => make().build(), 'TOPOLOGY', 'no topic'))
+  test('no source', () => void refused(() => make().build(), 'TOPOLOGY', 'no topic'))
 
   test('a name twice', () => {
     const builder = make()
@@ -339,10 +340,11 @@ describe('the driver', () => {
     const filtered = plain.filter(() => true)
     const driver = new TopologyTestDriver(builder.build())
     refused(() => driver.query(plain), 'UNKNOWN_STORE', 'KTABLE-SOURCE')
-    refused(() => driver.query(filtered), 'UNKNOWN_STORE', 'KTABLE-FILTER')
+    const thrown = refused(() => driver.query(filtered), 'UNKNOWN_STORE', 'KTABLE-FILTER')
+    expect(String(thrown.cause)).toContain('the option `store`')
     refused(() => driver.query(counting().counts), 'UNKNOWN_STORE', 'counts')
     refused(() => driver.query(keyValueStore('mine')), 'UNKNOWN_STORE', 'mine')
-    refused(() => driver.query('counts' as any), 'UNKNOWN_STORE')
+    refused(() => driver.query('counts' as any), 'UNKNOWN_STORE', 'There is no store "counts"')
   })
 
   test('tasks and times that there are not, and a driver that is closed', () => {
@@ -559,6 +561,16 @@ describe('callbacks at work', () => {
     })
     const topology = builder.build()
     refused(() => new TopologyTestDriver(topology, { onError: () => 'continue' }), 'HANDLER_FAILED', 'init of task 0_0')
+  })
+
+  // Kafka: ApiUtils.checkSupplier, "must return a new object each time it is called".
+  test('one processor for two tasks', () => {
+    const builder = make()
+    const processor = { process() {} }
+    builder.stream('a').process(() => processor)
+    const topology = builder.build()
+    const thrown = refused(() => new TopologyTestDriver(topology, { partitions: 2 }), 'HANDLER_FAILED', 'task 0_1')
+    expect(String(thrown.cause)).toContain('KSTREAM-PROCESSOR-0000000001: each task needs a processor of its own')
   })
 
   test('what processors hand to their context', () => {

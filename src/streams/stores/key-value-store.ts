@@ -1,4 +1,5 @@
 import type { Stamped } from '../record.js'
+import { type ChangedRows, LoggedRow } from './changed-rows.js'
 import { compareKeys } from './key-order.js'
 import type { ObservedTime } from './observed-time.js'
 import { SortedKeys } from './sorted-keys.js'
@@ -17,16 +18,18 @@ export class InMemoryKeyValueStore<V = unknown> implements TimestampedKeyValueSt
   readonly #undo: StoreSetup['undo']
   readonly #changed: StoreSetup['changed']
   readonly #format: ValueFormat
-  readonly #rows = new Map<string, Stamped<V>>()
+  readonly #changedRows: ChangedRows<string> | undefined
+  readonly #rows = new Map<string, LoggedRow<V>>()
   /** What was asked for last: who puts a row has mostly looked at the one before. */
   #latestKey: string | undefined
-  #latestRow: Stamped<V> | undefined
+  #latestRow: LoggedRow<V> | undefined
   #sorted: SortedKeys | undefined
 
-  constructor({ name, undo, changed, format = asItIs }: StoreSetup) {
+  constructor({ name, undo, changed, changedRows, format = asItIs }: StoreSetup) {
     this.name = name
     this.#undo = undo
     this.#changed = changed
+    this.#changedRows = changedRows as ChangedRows<string> | undefined
     this.#format = format
   }
 
@@ -34,7 +37,7 @@ export class InMemoryKeyValueStore<V = unknown> implements TimestampedKeyValueSt
     return this.#rows.size
   }
 
-  get(key: string): Stamped<V> | undefined {
+  get(key: string): LoggedRow<V> | undefined {
     if (key !== this.#latestKey) {
       this.#latestRow = this.#rows.get(key)
       this.#latestKey = key
@@ -44,20 +47,27 @@ export class InMemoryKeyValueStore<V = unknown> implements TimestampedKeyValueSt
 
   put(key: string, value: V | null | undefined, timestamp: number): void {
     const before = this.get(key)
-    const gone = value === null || value === undefined
-    if (gone && before === undefined) return
-    this.#set(key, before, gone ? undefined : { value, timestamp })
-    this.#undo.add(this, key, before)
-    this.#changed?.(key, gone ? null : this.#format.toLog(value), timestamp)
+    if (value === null || value === undefined) {
+      if (before !== undefined) this.#remove(key, before, timestamp)
+      return
+    }
+    const row = new LoggedRow<V>(value, timestamp)
+    this.#set(key, before, row)
+    this.#undo.add(this, key, before, this.#changedRows?.put(key, before, row))
+    if (this.#changedRows === undefined) this.#changed?.(key, this.#format.toLog(value), timestamp)
   }
 
   delete(key: string): Stamped<V> | undefined {
     const before = this.get(key)
     if (before === undefined) return undefined
-    this.#set(key, before, undefined)
-    this.#undo.add(this, key, before)
-    this.#changed?.(key, null, undefined)
+    this.#remove(key, before, undefined)
     return before
+  }
+
+  #remove(key: string, row: LoggedRow<V>, timestamp: number | undefined): void {
+    this.#set(key, row, undefined)
+    this.#undo.add(this, key, row, this.#changedRows?.remove(row))
+    this.#changed?.(key, null, timestamp)
   }
 
   range(from = '', to?: string, reverse = false): IterableIterator<Entry<V>> {
@@ -71,15 +81,17 @@ export class InMemoryKeyValueStore<V = unknown> implements TimestampedKeyValueSt
   }
 
   restore(key: string, logged: unknown, timestamp: number): void {
-    const row = logged === null ? undefined : { value: this.#format.fromLog(logged) as V, timestamp }
+    const row = logged === null ? undefined : new LoggedRow<V>(this.#format.fromLog(logged) as V, timestamp)
     this.#set(key, this.get(key), row)
   }
 
-  undo(key: unknown, before: unknown): void {
-    this.#set(key as string, this.get(key as string), before as Stamped<V> | undefined)
+  undo(key: string, before: LoggedRow<V> | undefined, waited: boolean | undefined): void {
+    const after = this.get(key)
+    this.#set(key, after, before)
+    if (waited !== undefined) this.#changedRows!.undo(before, after, waited)
   }
 
-  #set(key: string, before: Stamped<V> | undefined, row: Stamped<V> | undefined): void {
+  #set(key: string, before: LoggedRow<V> | undefined, row: LoggedRow<V> | undefined): void {
     this.#latestKey = key
     this.#latestRow = row
     if (row !== undefined) {

@@ -1,4 +1,5 @@
 import type { Stamped } from '../record.js'
+import type { ChangedRows } from './changed-rows.js'
 import type { ObservedTime } from './observed-time.js'
 import type { UndoLog } from './undo-log.js'
 
@@ -37,6 +38,8 @@ export interface StoreSetup {
   readonly undo: UndoLog
   /** Left out where the store has no changelog. */
   readonly changed?: ChangeListener | undefined
+  /** Where the changelog holds rows as they are, those that are put may wait in here until their turn is over. */
+  readonly changedRows?: ChangedRows<any> | undefined
   /** @default asItIs */
   readonly format?: ValueFormat | undefined
 }
@@ -48,6 +51,8 @@ export interface StateStore {
   readonly times: readonly ObservedTime[]
   /** Rows that it holds. */
   readonly size: number
+  /** What the changelog calls a row that waits in `changedRows`. @default the name is a text */
+  rowName?(waiting: any): string
   /** Takes a record of its changelog. Tells no listener and can't be undone; comes before the first record of the task. */
   restore(key: string, logged: unknown, timestamp: number): void
 }

@@ -1,3 +1,4 @@
+import type { ChangedRows, LoggedRow } from './changed-rows.js'
 import { compareKeys } from './key-order.js'
 import type { Undoable, UndoLog } from './undo-log.js'
 
@@ -14,6 +15,7 @@ interface Placed<T> extends Entry<T> {
   /** In its slot. */
   at: number
 }
+type Logged = Entry<LoggedRow>
 /** The rows of one time. Where a row has gone, there is a hole, until half are. */
 interface Slot<T> {
   readonly time: number
@@ -27,6 +29,9 @@ interface Slot<T> {
 const inserted = 0
 const replaced = 1
 const removed = 2
+/** Where its value was waiting for the changelog. */
+const replacedWaiting = 3
+const removedWaiting = 4
 
 /**
  * Rows by key and time, found both ways: the rows of a key by time (joins, sliding windows, sessions), and those of a
@@ -35,6 +40,7 @@ const removed = 2
  */
 export class TimeTable<T> implements Undoable {
   readonly #undo: UndoLog
+  readonly #changedRows: ChangedRows<Entry<LoggedRow>> | undefined
   readonly #byKey = new Map<string, Placed<T>[]>()
   /** By time; those before #head are gone. */
   #slots: Slot<T>[] = []
@@ -43,8 +49,10 @@ export class TimeTable<T> implements Undoable {
   /** What was found last: who puts a row has mostly looked at the one before. */
   #latest: Entry<T> | undefined
 
-  constructor(undo: UndoLog) {
+  /** `changedRows`: for values that are LoggedRows. */
+  constructor(undo: UndoLog, changedRows?: ChangedRows<any>) {
     this.#undo = undo
+    this.#changedRows = changedRows
   }
 
   get size(): number {
@@ -72,17 +80,20 @@ export class TimeTable<T> implements Undoable {
   insert(key: string, time: number, tie: number, value: T): void {
     const row = { key, time, tie, value, at: 0 }
     this.#attach(row)
+    this.#changedRows?.put(row as Logged, undefined, (row as Logged).value)
     this.#undo.add(this, row, undefined, inserted)
   }
 
   replace(row: Entry<T>, value: T): void {
-    this.#undo.add(this, row, row.value, replaced)
+    const waited = this.#changedRows?.put(row as Logged, (row as Logged).value, value as LoggedRow)
+    this.#undo.add(this, row, row.value, waited ? replacedWaiting : replaced)
     row.value = value
   }
 
   remove(row: Entry<T>): void {
     this.#detach(row as Placed<T>)
-    this.#undo.add(this, row, undefined, removed)
+    const waited = this.#changedRows?.remove((row as Logged).value)
+    this.#undo.add(this, row, undefined, waited ? removedWaiting : removed)
   }
 
   /** As it was on another instance; can't be undone. */
@@ -140,10 +151,19 @@ export class TimeTable<T> implements Undoable {
     return dropped
   }
 
-  undo(row: unknown, before: unknown, step: unknown): void {
-    if (step === inserted) this.#detach(row as Placed<T>)
-    else if (step === removed) this.#attach(row as Placed<T>)
-    else (row as Placed<T>).value = before as T
+  undo(row: Placed<T>, before: T, step: number): void {
+    const { value } = row
+    const log = this.#changedRows as ChangedRows<any> | undefined
+    if (step === inserted) {
+      this.#detach(row)
+      log?.undo(undefined, value as LoggedRow, false)
+    } else if (step === removed || step === removedWaiting) {
+      this.#attach(row)
+      log?.undo(value as LoggedRow, undefined, step === removedWaiting)
+    } else {
+      row.value = before
+      log?.undo(before as LoggedRow, value as LoggedRow, step === replacedWaiting)
+    }
   }
 
   #attach(row: Placed<T>): void {

@@ -1,6 +1,6 @@
 /** What can take one step back. What the three arguments mean is its own affair. */
 export interface Undoable {
-  undo(a: unknown, b: unknown, c: unknown): void
+  undo(a: any, b: any, c: any): void
 }
 
 /** Slots beyond it are given back at a commit, so that one large record does not hold memory for good. */

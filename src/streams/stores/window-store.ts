@@ -1,4 +1,5 @@
 import type { Stamped } from '../record.js'
+import { LoggedRow } from './changed-rows.js'
 import { Retention } from './retention.js'
 import { parseRowName, rowName } from './row-name.js'
 import { asItIs, type StoreSetup, type TimestampedWindowStore, type ValueFormat, type WindowRow } from './store.js'
@@ -11,15 +12,24 @@ export class InMemoryWindowStore<V = unknown> implements TimestampedWindowStore<
   readonly times: TimestampedWindowStore['times']
   readonly #changed: StoreSetup['changed']
   readonly #format: ValueFormat
-  readonly #rows: TimeTable<Stamped<V>>
+  readonly #rows: TimeTable<LoggedRow<V>>
+  readonly #waits: boolean
   readonly #retention: Retention
 
-  constructor({ name, undo, changed, format = asItIs, retentionMs }: StoreSetup & { readonly retentionMs: number }) {
+  constructor({
+    name,
+    undo,
+    changed,
+    changedRows,
+    format = asItIs,
+    retentionMs,
+  }: StoreSetup & { readonly retentionMs: number }) {
     this.name = name
     this.retentionMs = retentionMs
     this.#changed = changed
     this.#format = format
-    this.#rows = new TimeTable(undo)
+    this.#rows = new TimeTable(undo, changedRows)
+    this.#waits = changedRows !== undefined
     this.#retention = new Retention(retentionMs, undo)
     this.times = [this.#retention.observed]
   }
@@ -36,13 +46,20 @@ export class InMemoryWindowStore<V = unknown> implements TimestampedWindowStore<
     this.#retention.observe(start, this.#rows, this.#forget)
     if (!this.#retention.covers(start)) return
     const row = this.#rows.find(key, start)
-    const gone = value === null || value === undefined
-    if (gone && row === undefined) return
-    if (!gone) {
-      if (row === undefined) this.#rows.insert(key, start, 0, { value, timestamp })
-      else this.#rows.replace(row, { value, timestamp })
-    } else this.#rows.remove(row!)
-    this.#changed?.(rowName(key, start), gone ? null : this.#format.toLog(value), timestamp)
+    if (value === null || value === undefined) {
+      if (row === undefined) return
+      this.#rows.remove(row)
+      this.#changed?.(rowName(key, start), null, timestamp)
+      return
+    }
+    const put = new LoggedRow<V>(value, timestamp)
+    if (row === undefined) this.#rows.insert(key, start, 0, put)
+    else this.#rows.replace(row, put)
+    if (!this.#waits) this.#changed?.(rowName(key, start), this.#format.toLog(value), timestamp)
+  }
+
+  rowName({ key, time }: Entry<LoggedRow>): string {
+    return rowName(key, time)
   }
 
   fetch(key: string, from: number, to: number): readonly WindowRow<V>[] {
@@ -55,12 +72,12 @@ export class InMemoryWindowStore<V = unknown> implements TimestampedWindowStore<
 
   restore(name: string, logged: unknown, timestamp: number): void {
     const [key, start] = parseRowName(name)
-    const row = logged === null ? undefined : { value: this.#format.fromLog(logged) as V, timestamp }
+    const row = logged === null ? undefined : new LoggedRow<V>(this.#format.fromLog(logged) as V, timestamp)
     this.#rows.restore(key, start, 0, row)
     this.#retention.restore(start)
   }
 
-  readonly #forget = ({ key, time, value }: Entry<Stamped<V>>): void =>
+  readonly #forget = ({ key, time, value }: Entry<LoggedRow<V>>): void =>
     this.#changed?.(rowName(key, time), null, value.timestamp)
 }
 

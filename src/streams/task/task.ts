@@ -3,6 +3,7 @@ import { formatOf } from '../codec-format.js'
 import { deepFreeze } from '../freeze.js'
 import { PassThrough } from '../operators/stateless.js'
 import { noHeaders, type RecordContext } from '../record.js'
+import { ChangedRows } from '../stores/changed-rows.js'
 import type { ObservedTime } from '../stores/observed-time.js'
 import type { StateStore, ValueFormat } from '../stores/store.js'
 import { UndoLog } from '../stores/undo-log.js'
@@ -37,6 +38,7 @@ export class StreamTask implements TopologyTask, NodeHost {
   readonly #byWallClock = new Punctuations(this.#undo)
   readonly #stores = new Map<string, StateStore>()
   readonly #storeOfChangelog = new Map<string, StateStore>()
+  readonly #changedRows: { readonly topic: string; readonly store: StateStore; readonly rows: ChangedRows }[] = []
   readonly #timeChangelog: string
   readonly #nodes: NodeContext[] = []
   readonly #entries = new Map<string, Entry>()
@@ -71,10 +73,14 @@ export class StreamTask implements TopologyTask, NodeHost {
   #makeStore(spec: StoreSpec): void {
     const changelog = this.subtopology.changelogs.find(({ store }) => store === spec.name)
     const topic = changelog && topicName(changelog.topic, this.#environment.applicationId)
+    const format = this.#formatOf(spec)
+    // What a codec refuses fails the record that it is of: it is encoded at once.
+    const changedRows = topic === undefined || format !== undefined ? undefined : new ChangedRows()
     const store = spec.make({
       name: spec.name,
       undo: this.#undo,
-      format: this.#formatOf(spec),
+      format,
+      changedRows,
       changed:
         topic === undefined
           ? undefined
@@ -83,6 +89,7 @@ export class StreamTask implements TopologyTask, NodeHost {
     this.#stores.set(spec.name, store)
     if (topic === undefined) return
     this.#storeOfChangelog.set(topic, store)
+    if (changedRows !== undefined) this.#changedRows.push({ topic, store, rows: changedRows })
     for (const time of store.times) this.#times.add(`${spec.name}:${time.name}`, time)
   }
 
@@ -204,6 +211,10 @@ export class StreamTask implements TopologyTask, NodeHost {
   drain(): ReturnType<TopologyTask['drain']> {
     const outputs = this.#outputs
     const changes = this.#changes
+    for (const { topic, store, rows } of this.#changedRows)
+      rows.drain((name, { value, timestamp }) =>
+        changes.push({ topic, key: store.rowName?.(name) ?? (name as string), value, timestamp }),
+      )
     const timestamp = Math.max(0, this.streamTime)
     for (const [key, value] of this.#times.changes())
       changes.push({ topic: this.#timeChangelog, key, value, timestamp })

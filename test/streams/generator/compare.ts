@@ -8,7 +8,7 @@ export interface Difference {
   actual: string
 }
 
-/** Java prints the object that picks a topic, by a name of its own. */
+/** What picks a topic is printed by a name of its own. */
 const plain = (describe: string | undefined): string =>
   (describe ?? '').replace(/\(extractor class: .*?\)\n/g, '(extractor class: ...)\n')
 

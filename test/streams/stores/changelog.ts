@@ -1,3 +1,4 @@
+import { ChangedRows } from '../../../src/streams/stores/changed-rows.js'
 import type { StateStore, StoreSetup, ValueFormat } from '../../../src/streams/stores/store.js'
 import { UndoLog } from '../../../src/streams/stores/undo-log.js'
 
@@ -6,6 +7,7 @@ export class Changelog {
   readonly undo: UndoLog = new UndoLog()
   /** As after compaction, tombstones dropped. Values are JSON text, so that only what JSON can say gets through. */
   readonly rows: Map<string, { readonly value: string; readonly timestamp: number }> = new Map()
+  readonly #waiting = new ChangedRows()
   #record: { key: string; value: unknown; timestamp: number }[] = []
 
   setup(format?: ValueFormat): StoreSetup {
@@ -15,6 +17,17 @@ export class Changelog {
       format,
       changed: (key, value, timestamp = 0) => this.#record.push({ key, value, timestamp }),
     }
+  }
+
+  /** As a task has it where values are held as they are: rows that are put wait until endTurn(). */
+  waitingSetup(): StoreSetup {
+    return { ...this.setup(), changedRows: this.#waiting }
+  }
+  endTurn(store: StateStore): void {
+    this.#waiting.drain((name, { value, timestamp }) => {
+      const key = store.rowName?.(name) ?? (name as string)
+      this.rows.set(key, { value: JSON.stringify(value), timestamp })
+    })
   }
 
   /** What the record at work has changed so far. */

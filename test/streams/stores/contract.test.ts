@@ -1,7 +1,7 @@
 import { isDeepStrictEqual } from 'node:util'
 import * as fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import type { StateStore, ValueFormat } from '../../../src/streams/stores/store.js'
+import type { StateStore, StoreSetup, ValueFormat } from '../../../src/streams/stores/store.js'
 import { Random } from '../generator/random.js'
 import { Changelog } from './changelog.js'
 import {
@@ -45,14 +45,18 @@ function same(found: unknown, expected: unknown): void {
   if (!isDeepStrictEqual(found, expected)) expect(found).toEqual(expected)
 }
 
-function describeStore<S extends StateStore, Model>(kind: Kind<S, Model>): void {
-  describe(kind.name, () => {
+/** `turns`: of so many records, at whose ends rows that wait are written. */
+function describeStore<S extends StateStore, Model>(kind: Kind<S, Model>, turns = 1): void {
+  const setupOf = (changelog: Changelog): StoreSetup =>
+    turns === 1 ? changelog.setup(inDigits) : changelog.waitingSetup()
+  describe(turns === 1 ? kind.name : `${kind.name} whose rows wait for the end of a turn`, () => {
     const property = fc.property(records, schedule => {
       const changelog = new Changelog()
-      const make = (): S => kind.make(changelog.setup(inDigits))
+      const make = (): S => kind.make(setupOf(changelog))
       let store = make()
       let model = kind.empty()
-      for (const { acts, fails, moves } of schedule) {
+      for (const [at, { acts, fails, moves }] of schedule.entries()) {
+        if (moves) changelog.endTurn(store)
         if (moves) store = changelog.restore(make(), store.times)
         const before = structuredClone(model)
         for (const act of acts) {
@@ -66,6 +70,8 @@ function describeStore<S extends StateStore, Model>(kind: Kind<S, Model>): void 
           same(kind.read(store), kind.readModel(model))
         } else changelog.commit()
         expect(store.size).toBe(kind.rows(model))
+        if ((at + 1) % turns !== 0) continue
+        changelog.endTurn(store)
         expect(changelog.rows.size).toBe(kind.rows(model))
       }
     })
@@ -77,7 +83,7 @@ function describeStore<S extends StateStore, Model>(kind: Kind<S, Model>): void 
     test('is so in the long run, too: time goes on, and holes and blocks are closed up', () => {
       const random = new Random(seed)
       const changelog = new Changelog()
-      const store = kind.make(changelog.setup(inDigits))
+      const store = kind.make(setupOf(changelog))
       let model = kind.empty()
       for (let now = 0; now < 1_500; now++) {
         const before = structuredClone(model)
@@ -96,8 +102,10 @@ function describeStore<S extends StateStore, Model>(kind: Kind<S, Model>): void 
           changelog.rollback()
           model = before
         } else changelog.commit()
+        if ((now + 1) % turns === 0) changelog.endTurn(store)
         if (now % 20 === 0) same(kind.read(store), kind.readModel(model))
       }
+      changelog.endTurn(store)
       same(kind.read(store), kind.readModel(model))
       expect(changelog.rows.size).toBe(kind.rows(model))
     })
@@ -106,6 +114,8 @@ function describeStore<S extends StateStore, Model>(kind: Kind<S, Model>): void 
 
 describeStore(keyValues)
 describeStore(windows)
+describeStore(keyValues, 3)
+describeStore(windows, 3)
 describeStore(joinWindows)
 describeStore(sessions)
 describeStore(suppressed)

@@ -80,7 +80,9 @@ public final class Main {
     try {
       topology = program.build(given.get("steps"), properties);
       Program plain = new Program(new StreamsConfig(properties), true);
-      found.put("describe", plain.build(given.get("steps"), properties).describe().toString());
+      // A lambda that picks a topic prints with a name that differs from run to run.
+      found.put("describe", plain.build(given.get("steps"), properties).describe().toString()
+          .replaceAll("\\(extractor class: .*?\\)\n", "(extractor class: ...)\n"));
       driver = new TopologyTestDriver(topology, properties, Instant.ofEpochMilli(given.get("startMs").asLong()));
     } catch (Exception error) {
       return found.set("error", error("build", error));

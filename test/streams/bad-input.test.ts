@@ -482,7 +482,8 @@ describe('callbacks at work', () => {
     const partition = failure(b => b.stream('a').to('b', { partition: v => onlyFor(v, 1, 0) }))
     expect(isMillraceError(partition, 'UNKNOWN_TOPIC_OR_PARTITION')).toBe(true)
     expect(partition.cause).toMatchObject({
-      message: "KSTREAM-SINK-0000000001 can't write to topic b: There is no partition 1 of topic b",
+      message:
+        "KSTREAM-SINK-0000000001 can't write to topic b for the record at a-0 offset 1: There is no partition 1 of topic b",
     })
     const topic = failure(b => b.stream('a').to(v => onlyFor(v, 'no topic', 'b'), { name: 'mine' }))
     expect(isMillraceError(topic, 'INVALID_TOPIC_EXCEPTION')).toBe(true)

@@ -1,9 +1,10 @@
-import { type ConsumerRecord, isMillraceError, MillraceError } from '../../index.js'
+import { type ConsumerRecord, MillraceError } from '../../index.js'
 import type { Operator, OperatorContext } from '../operators/operator.js'
 import type { RecordContext } from '../record.js'
 import { shown } from '../shown.js'
 import { isDynamic, type SinkNode } from '../topology/nodes.js'
 import { topicName } from '../topology/plan.js'
+import { refusalOf } from './refusal.js'
 import type { Output } from './seam.js'
 
 /** Where a stream leaves its task. Kafka: SinkNode, RecordCollectorImpl. */
@@ -31,20 +32,16 @@ export class Sink implements Operator {
       value: format === undefined ? value : format.toLog(value),
       timestamp: context.timestamp,
       headers: context.headers,
+      sink: this.#node.name,
+      from: context,
     })
   }
 
-  /** Where it is refused, by its code, the node is named. */
   #send(output: Output): void {
     try {
       this.#write(output)
     } catch (error) {
-      if (!isMillraceError(error)) throw error
-      const { code, details, retriable } = error
-      const cause = new TypeError(`${this.#node.name} can't write to topic ${output.topic}: ${error.message}`, {
-        cause: error,
-      })
-      throw new MillraceError(code, details, { cause, retriable })
+      throw refusalOf(error, output.topic, [output.sink], output.from)
     }
   }
 

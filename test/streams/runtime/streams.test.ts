@@ -296,6 +296,25 @@ describe('a record whose output can not be written', () => {
   })
 })
 
+test('an output that its topic refuses only when it is written: the sink and the record are named', async () => {
+  const broker = brokerWith({ in: 1 })
+  const refuses = { encode: () => refuse(), decode: () => null }
+  const refuse = (): never => {
+    throw new RangeError('no such value')
+  }
+  broker.createTopic('out', { codec: refuses })
+  const builder = new StreamsBuilder<Topics>()
+  builder.stream('in').to('out', { name: 'writer' })
+  const { done } = await running(builder.build(), { broker })
+  broker.topic('in').publish({ key: 'k', value: 1 })
+  await expect(done).rejects.toMatchObject({
+    code: 'INVALID_RECORD',
+    details: { topic: 'out' },
+    cause: { message: expect.stringContaining("writer can't write to topic out for the record at in-0 offset 0") },
+  })
+  expect(broker.groups.get('app')!.committed('in', 0)).toBeUndefined()
+})
+
 test('partitions that a source gains while it runs are TOPOLOGY: the changelogs have fewer', async () => {
   const broker = brokerWith({ words: 2, counts: 1 })
   const { done } = await running(counting().topology, { broker })

@@ -1,10 +1,10 @@
 // The topics that an application makes on a cluster, and those that it can't work with.
 import type { Codec } from 'millrace'
 import { StreamsBuilder, type Topology } from 'millrace/streams'
-import { expect, test } from 'vitest'
-import { begun, byKey, clusterWith, started, workedThrough } from './streams-applications.js'
-import { type AnyTopics, fresh } from './support.js'
-import { settingsOf } from './world.js'
+import { describe, expect, test } from 'vitest'
+import { begun, byKey, clusterWith, deadlineMs, started, workedThrough } from './streams-applications.js'
+import { type AnyTopics, failure, fresh } from './support.js'
+import { settingsOf, within } from './world.js'
 
 /** What JSON has no text for. */
 const bigints: Codec<bigint> = {
@@ -84,5 +84,32 @@ test('a topic that is not there is UNKNOWN_TOPIC_OR_PARTITION, before anything i
   await expect(done).rejects.toMatchObject({ code: 'UNKNOWN_TOPIC_OR_PARTITION', details: { topic: missing } })
   await expect(broker.topic(`${id}-0-time-changelog`).partitionCount()).rejects.toMatchObject({
     code: 'UNKNOWN_TOPIC_OR_PARTITION',
+  })
+})
+
+describe('an output that can not be written ends the run by its code, names the sink, and commits nothing', () => {
+  const refused = async (value: unknown, key: string | null) => {
+    const [id, events, state] = [fresh('refused'), fresh('events'), fresh('state')]
+    await using broker = await clusterWith({ [events]: 1 })
+    await broker.createTopic(state, { partitions: 1, cleanupPolicy: 'compact' })
+    const builder = new StreamsBuilder<AnyTopics>()
+    builder
+      .stream(events)
+      .mapValues(() => value)
+      .to(state, { name: 'keeper' })
+    const { done } = await started(broker, id, builder.build())
+    await broker.topic(events).publish({ key, value: 1 })
+    const error = await failure(() => within('the end of the run', done, deadlineMs))
+    expect(error).toMatchObject({ code: 'INVALID_RECORD', details: { topic: state } })
+    expect(error.cause.message).toContain(`keeper can't write to topic ${state}`)
+    expect(await broker.group(id, { topics: events, commitMode: 'manualCommit' }).committed(events, 0)).toBeUndefined()
+    return error.message as string
+  }
+
+  test('no key, where its topic is compacted: the cluster says so', async () => {
+    expect(await refused(1, null)).toMatch(/[Cc]ompacted topic .* without key/)
+  })
+  test('a value that JSON has no text for', async () => {
+    expect(await refused(5n, 'k')).toContain('could not encode')
   })
 })

@@ -33,7 +33,9 @@ export class Writes {
 
   /** UNKNOWN_TOPIC_OR_PARTITION, INVALID_RECORD: as far as the broker can say at once (a cluster can't). */
   admit({ topic: name, partition, key }: Output): void {
+    if (name === this.#admitted && partition === undefined && key !== null) return
     const topic = this.topic(name)
+    this.#admitted = name
     if (partition !== undefined) {
       const partitions = topic.partitionCount()
       if (typeof partitions === 'number' && !(partition < partitions))
@@ -42,6 +44,9 @@ export class Writes {
     if (key === null && this.#isCompacted(topic))
       throw new MillraceError('INVALID_RECORD', { topic: name, reason: 'a compacted topic needs a key' })
   }
+
+  /** The topic that the latest of these was for, which therefore exists. */
+  #admitted: string | undefined
 
   /** Asked with a record that is written nowhere: what is wrong with its key is found before its partition. */
   #isCompacted(topic: AnyTopic): boolean {
@@ -69,9 +74,8 @@ export class Writes {
     for (const output of outputs) this.#queueOf(output.topic).push(output)
   }
   /** Of several changes of one row only the last, in the order of these: changelogs are compacted anyway. */
-  addChanges(changes: readonly ChangelogRecord[], partition: number): void {
-    for (const { topic, key, value, timestamp } of this.#latestOf(changes))
-      this.#queueOf(topic).push({ key, value, timestamp, partition })
+  addChanges(changes: readonly ChangelogRecord[]): void {
+    for (const change of this.#latestOf(changes)) this.#queueOf(change.topic).push(change)
   }
   #latestOf(changes: readonly ChangelogRecord[]): readonly ChangelogRecord[] {
     if (this.#unpaid > 0) {

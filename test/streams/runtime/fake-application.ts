@@ -118,7 +118,9 @@ export class CountTask implements TopologyTask {
       const count = (this.counts.get(key!) ?? 0) + 1
       this.#put({ topic: 'out', partition: undefined, key, value: count, timestamp, headers, sink, from: record })
       this.counts.set(key!, count)
-      this.#changes.push({ topic: `${this.applicationId}-counts-changelog`, key: key!, value: count, timestamp })
+      const { partition } = this
+      const topic = `${this.applicationId}-counts-changelog`
+      this.#changes.push({ topic, partition, key: key!, value: count, timestamp })
     }
     this.streamTime = Math.max(this.streamTime, timestamp)
   }
@@ -143,6 +145,7 @@ export class CountTask implements TopologyTask {
     if (this.#timeTold !== this.streamTime)
       drained.changes.push({
         topic: `${this.applicationId}-${this.subtopology.id}-time-changelog`,
+        partition: this.partition,
         key: 'time',
         value: this.streamTime,
         timestamp: Math.max(0, this.streamTime),

@@ -3,7 +3,7 @@ import { show } from './table.js'
 
 const columns = 2
 const panelWidth = 640
-const labelWidth = 210
+const labelWidth = 250
 const barHeight = 18
 const gap = 28
 const margin = 24
@@ -47,7 +47,7 @@ const heightOf = ({ bars }: Row): number => titleLines * 16 + 22 + bars.length *
 function barOf(bar: Bar, y: number, longest: number): string {
   const room = panelWidth - labelWidth - 130
   const width = Math.max(1, (bar.value / longest) * room)
-  const label = bar.label.length > 34 ? `${bar.label.slice(0, 33)}…` : bar.label
+  const label = bar.label.length > 42 ? `${bar.label.slice(0, 41)}…` : bar.label
   return [
     text(labelWidth - 8, y + 13, label, { anchor: 'end', size: 11 }),
     `<rect x="${labelWidth}" y="${y}" width="${width.toFixed(1)}" height="${barHeight}" rx="2" fill="${bar.ours ? colours.ours : colours.peer}"/>`,
@@ -56,7 +56,7 @@ function barOf(bar: Bar, y: number, longest: number): string {
 }
 
 function panel(row: Row, x: number, y: number): string {
-  const title = wrapped(row.measure.replaceAll('`', ''), 92).slice(0, titleLines)
+  const title = wrapped(row.measure.replaceAll('`', ''), 84).slice(0, titleLines)
   const verdict = met(row)
   const figure = `${show(row.value, row.unit)}${row.aim === undefined ? '' : `   aim ${row.aim.text}`}`
   const colour = verdict === undefined ? colours.text : verdict ? colours.met : colours.missed

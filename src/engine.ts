@@ -82,6 +82,8 @@ export interface MemberPort<R extends AnyRecord> {
   wanted(sources: ReadonlySet<Source<R>>): void
   /** These terms are over already (a deleted topic). */
   lost(sources: readonly Source<R>[], error: unknown): void
+  /** Its next call is to reject with this; it stays a member. */
+  failed(error: unknown): void
   /** It is out: expelled (it may rejoin) or fenced (for good). */
   out(phase: 'expelled' | 'fenced', error: unknown): void
   /** Nothing runs and nothing is held that could still change something by itself. */

@@ -84,7 +84,7 @@ export class Member<R extends AnyRecord> implements MemberPort<R>, Committer<R> 
   #lost: TopicPartition[] = []
   /** What callbacks threw, until a call reports it. */
   #errors: unknown[] = []
-  /** Why it could not take part. */
+  /** Of these, what the engine told it last: no failure of a close. */
   #refusal: unknown
   #ready: { resolve: () => void; reject: (error: unknown) => void }[] = []
   readonly #left = new Deferred()
@@ -261,6 +261,14 @@ export class Member<R extends AnyRecord> implements MemberPort<R>, Committer<R> 
     this.#refusal = error
     this.#rejectReady(error)
     this.#changed()
+  }
+
+  failed(error: unknown): void {
+    // What comes again and again while nobody asks is told once.
+    if (this.closing || this.#errors.includes(this.#refusal)) return
+    this.#refusal = error
+    this.#errors.push(error)
+    this.wake()
   }
 
   granted(sources: readonly Source<R>[]): void {

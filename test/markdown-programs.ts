@@ -25,7 +25,30 @@ interface Program {
 
 /** Defines the tests of a document's blocks and links. */
 export function describeDocument(path: string): void {
-  const markdown = readFileSync(join(root, path), 'utf8')
+  const document = read(path)
+  describeRuns(document)
+  describeText(document)
+}
+/** Of one whose blocks run elsewhere: that they compile, and the rest. */
+export function describeDocumentText(path: string): void {
+  describeText(read(path))
+}
+/** That the blocks run, and print what they say. `rewrite`: what the blocks name that is called otherwise here. */
+export function describeDocumentRuns(path: string, rewrite: (markdown: string) => string): void {
+  describeRuns(read(path, rewrite))
+}
+
+interface Document {
+  readonly path: string
+  readonly markdown: string
+  readonly programs: readonly Program[]
+  readonly folder: string
+  /** One for each program. */
+  readonly files: readonly string[]
+}
+
+function read(path: string, rewrite: (markdown: string) => string = markdown => markdown): Document {
+  const markdown = rewrite(readFileSync(join(root, path), 'utf8'))
   const programs = programsOf(markdown)
   const folder = mkdtempSync(join(realpathSync(tmpdir()), 'millrace-document-'))
   afterAll(() => rmSync(folder, { recursive: true, force: true }))
@@ -34,9 +57,10 @@ export function describeDocument(path: string): void {
     writeFileSync(join(folder, name), runnable(lines))
     return join(folder, name)
   })
-  const globals = join(folder, 'globals.d.ts')
-  writeFileSync(globals, 'declare function documentPrints(line: number, ...values: unknown[]): void\n')
+  return { path, markdown, programs, folder, files }
+}
 
+function describeRuns({ programs, files }: Document): void {
   const blocks = programs.map((program, at) => ({ program, file: files[at]!, title: program.title }))
   const holdsTests = ({ program }: { program: Program }): boolean => program.lines.some(line => fromVitest.test(line))
 
@@ -64,6 +88,11 @@ export function describeDocument(path: string): void {
     describe(title, async () => {
       await import(/* @vite-ignore */ pathToFileURL(file).href)
     })
+}
+
+function describeText({ path, markdown, programs, folder, files }: Document): void {
+  const globals = join(folder, 'globals.d.ts')
+  writeFileSync(globals, 'declare function documentPrints(line: number, ...values: unknown[]): void\n')
 
   test('compiles, under strict, noUncheckedIndexedAccess and exactOptionalPropertyTypes', () => {
     const { config } = ts.readConfigFile(join(root, 'tsconfig.json'), ts.sys.readFile)

@@ -1,6 +1,8 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import * as millrace from 'millrace'
+import * as kafka from 'millrace/kafka'
+import * as streams from 'millrace/streams'
 import * as testing from 'millrace/testing'
 import { describe, expect, test } from 'vitest'
 import { describeDocument, root } from './markdown-programs.js'
@@ -28,7 +30,7 @@ describe('the README', () => {
   })
 
   test('names everything that the entry points export', () => {
-    const names = [...Object.keys(millrace), ...Object.keys(testing)]
+    const names = [millrace, testing, streams, kafka].flatMap(entry => Object.keys(entry))
     expect(names.filter(name => !new RegExp(`\\b${name}\\b`).test(readme))).toEqual([])
   })
 })

@@ -9,7 +9,7 @@ const readers = 10
 
 /** Ten groups that each read everything, and ten listeners that each hear everything. */
 export const fanOut: Family = async effort => {
-  const count = effort.records / 2
+  const count = effort.records
   const input = orders(count)
   const till = new Till(input, readers)
   const emitter = new EventEmitter<{ order: [ProducerRecord<Order>] }>()

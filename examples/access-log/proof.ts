@@ -25,15 +25,14 @@ export interface Proof {
 }
 
 export function prove(outcome: Outcome): Proof {
-  const { broker, sessions, traffic, errors, lines } = outcome
-  const published = sum(broker.topic('requests').partitions.map(({ endOffset }) => endOffset))
+  const { sessions, traffic, errors, lines, published, lags } = outcome
   const readings = [sessions, traffic, errors].map(({ group, witness }) => ({
     id: group.id,
     distinct: witness.distinct,
     twice: witness.twice,
     missing: witness.missing,
     outOfOrder: witness.outOfOrder,
-    lag: group.lag(),
+    lag: lags.get(group.id)!,
   }))
   const missing = sum(readings.map(reading => reading.missing))
   const consumed = readings.map(({ id, distinct }) => `${count(distinct)} by ${id}`).join(', ')
@@ -60,9 +59,9 @@ export function prove(outcome: Outcome): Proof {
 
 function crashClaim({ sessions: { crash, witness }, traffic, errors }: Outcome): Claim {
   const unsaved = counted(crash?.unsaved ?? 0, 'record')
-  const rereaders = [...witness.again].map(([memberId, times]) => `${count(times)} by ${memberId}`).join(', ')
+  const rereaders = [...witness.again].map(([member, times]) => `${count(times)} by ${member}`).join(', ')
   return {
-    claim: `read twice: ${unsaved} that ${crash?.memberId} had not saved when it died (${rereaders})`,
+    claim: `read twice: ${unsaved} that ${crash?.name} had not saved when it died (${rereaders})`,
     holds: witness.twice === crash?.unsaved && traffic.witness.twice === 0 && errors.witness.twice === 0,
   }
 }

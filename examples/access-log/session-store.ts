@@ -1,6 +1,5 @@
 // Stands for the database that holds the sessions: results and the offsets they cover, written in one step.
 import type { Visitor } from './session.js'
-import type { LogRecord } from './topics.js'
 
 /**
  * A group reads at least once: after a crash some records come again. They are not counted again, because the offset
@@ -24,7 +23,7 @@ export class SessionStore {
   }
 
   /** All or nothing. Refuses what does not begin where its partition's result ends, as from a member long given up. */
-  save(batch: readonly LogRecord[], visitors: Iterable<Visitor>): void {
+  save(batch: readonly { partition: number; offset: number }[], visitors: Iterable<Visitor>): void {
     const next = new Map(this.#nextOffsets)
     for (const { partition, offset } of batch) {
       const expected = next.get(partition) ?? 0

@@ -1,76 +1,70 @@
 // The group that rebuilds each visitor's sessions: three members, one of which dies at work.
-import { type MemoryBroker, type MemoryConsumer, type MemoryConsumerGroup, stickyAssignor } from 'millrace'
-import { type Visitor, visit } from './session.js'
+import type { ConsumerGroup } from 'millrace'
+import type { Member, Place } from './place.js'
 import { SessionStore } from './session-store.js'
-import type { LogRecord, Topics } from './topics.js'
+import { sessionsId, sessionsOptions } from './sessions-member.js'
+import type { LogRecord } from './topics.js'
 import { Witness } from './witness.js'
 
 export interface Crash {
-  readonly memberId: string
+  readonly name: string
   /** Records it had read and not saved: what others have to read again. */
   readonly unsaved: number
 }
 
 export class SessionsGroup {
-  readonly group: MemoryConsumerGroup<LogRecord>
+  readonly group: ConsumerGroup<LogRecord>
   readonly store: SessionStore = new SessionStore()
   readonly witness: Witness = new Witness()
   crash: Crash | undefined
-  #crashIsDue = false
+  readonly #place: Place
+  readonly #members = new Set<Member>()
+  #crashIsDue: ((crash: Crash) => void) | undefined
 
-  constructor(broker: MemoryBroker<Topics>) {
-    this.group = broker.group('sessions', {
-      topics: 'requests',
-      commitMode: 'manualCommit',
-      maxPollRecords: 50,
-      // Who is still there keeps what it has when another dies or comes.
-      assignor: stickyAssignor,
-    })
+  constructor(place: Place) {
+    this.#place = place
+    this.group = place.broker.group(sessionsId, sessionsOptions(place.names))
   }
 
-  join(): MemoryConsumer<LogRecord> {
-    return this.group.join({
-      onAssigned: (partitions, consumer) => {
-        for (const { partition } of partitions) consumer.seek('requests', partition, this.store.nextOffset(partition))
-      },
-    })
+  get size(): number {
+    return this.#members.size
   }
-
   /** Who has which partitions. */
   get owners(): string {
-    return this.group.members
-      .map(({ memberId, assignment }) => `${memberId} has ${assignment.map(({ partition }) => partition).join(' ')}`)
-      .join(', ')
+    return [...this.#members].map(({ name, owned }) => `${name} has ${owned.join(' ')}`).join(', ')
   }
 
-  /** Until the consumer is closed. A member keeps nothing between two batches, so nothing but a batch dies with it. */
-  async work(consumer: MemoryConsumer<LogRecord>): Promise<void> {
-    while (!consumer.closed) {
-      const batch = await consumer.poll()
-      if (batch.length === 0) continue
-      const changed = new Map<string, Visitor>()
-      for (const [index, record] of batch.entries()) {
-        this.witness.saw(consumer.memberId, record)
-        const { request } = record.value
-        if (request !== undefined) {
-          const { address } = request
-          changed.set(address, visit(changed.get(address) ?? this.store.visitor(address), request))
-        }
-        if (this.#crashIsDue && index + 1 >= batch.length / 2) return this.#die(consumer, index + 1)
-      }
-      this.store.save(batch, changed.values())
-      await consumer.commit(batch)
-    }
+  addMember(): Member {
+    let unsaved = 0
+    const member = this.#place.startMember({
+      nextOffset: partition => this.store.nextOffset(partition),
+      visitors: addresses => addresses.flatMap(address => this.store.visitor(address) ?? []),
+      saw: (record, done, of) => {
+        this.witness.saw(member.name, record)
+        unsaved += 1
+        if (this.#crashIsDue !== undefined && done >= of / 2) this.#kill(member, unsaved)
+      },
+      save: (batch, visitors) => {
+        this.store.save(batch, visitors)
+        unsaved = 0
+      },
+    })
+    this.#members.add(member)
+    return member
   }
 
-  /** Whoever gets the next batch dies half-way through it. */
-  crashOnce(): void {
-    this.#crashIsDue = this.crash === undefined
+  /** Whoever has half of its next batch done is killed. */
+  crashOnce(): Promise<Crash> {
+    return new Promise(resolve => {
+      this.#crashIsDue = resolve
+    })
   }
 
-  #die(consumer: MemoryConsumer<LogRecord>, unsaved: number): void {
-    this.crash = { memberId: consumer.memberId, unsaved }
-    this.#crashIsDue = false
-    consumer.crash()
+  #kill(member: Member, unsaved: number): void {
+    this.crash = { name: member.name, unsaved }
+    this.#members.delete(member)
+    member.kill()
+    this.#crashIsDue?.(this.crash)
+    this.#crashIsDue = undefined
   }
 }

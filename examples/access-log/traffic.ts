@@ -1,6 +1,7 @@
 // The group that counts requests, bytes and status codes per hour.
-import type { MemoryBroker, MemoryConsumerGroup } from 'millrace'
-import type { LogRecord, Topics } from './topics.js'
+import type { ConsumerGroup } from 'millrace'
+import type { Place } from './place.js'
+import type { LogRecord } from './topics.js'
 import { Witness } from './witness.js'
 
 /** What was asked for in an hour, or in several. */
@@ -19,7 +20,7 @@ export interface Failure {
 export const emptyLoad = (): Load => ({ requests: 0, bytes: 0, byClass: [] })
 
 export class TrafficGroup {
-  readonly group: MemoryConsumerGroup<LogRecord>
+  readonly group: ConsumerGroup<LogRecord>
   readonly witness: Witness = new Witness()
   /** By the hour's first millisecond. */
   readonly hours: Map<number, Load> = new Map()
@@ -27,8 +28,8 @@ export class TrafficGroup {
   readonly failures: Map<number, Failure> = new Map()
   unparseable = 0
 
-  constructor(broker: MemoryBroker<Topics>) {
-    this.group = broker.group('traffic', { topics: 'requests', commitMode: 'manualCommit' })
+  constructor({ broker, names }: Place) {
+    this.group = broker.group('traffic', { topics: names.requests, commitMode: 'manualCommit' })
   }
 
   /**
@@ -41,7 +42,7 @@ export class TrafficGroup {
       const batch = await consumer.poll()
       if (batch.length === 0) continue
       for (const record of batch) {
-        this.witness.saw(consumer.memberId, record)
+        this.witness.saw('traffic', record)
         this.#count(record)
       }
       await consumer.commit(batch)

@@ -1,5 +1,5 @@
 // Notes every record that a group reads, to say at the end what was missing, read twice or out of order.
-import type { LogRecord } from './topics.js'
+import type { Seen } from './sessions-member.js'
 
 export class Witness {
   /** Read for the first time. */
@@ -12,10 +12,10 @@ export class Witness {
   readonly #next = new Map<number, number>()
   readonly #lines = new Map<string, number>()
 
-  saw(memberId: string, { partition, offset, key, value }: LogRecord): void {
+  saw(member: string, { partition, offset, key, value }: Seen): void {
     const next = this.#next.get(partition) ?? 0
     if (offset < next) {
-      this.again.set(memberId, (this.again.get(memberId) ?? 0) + 1)
+      this.again.set(member, (this.again.get(member) ?? 0) + 1)
     } else {
       this.distinct += 1
       this.missing += offset - next
@@ -23,7 +23,7 @@ export class Witness {
       if (key !== null) this.#inOrder(key, value.line)
     }
     // Re-reading starts further back, but with another member: no member ever sees a visitor go back in time.
-    if (key !== null) this.#inOrder(`${key} ${memberId}`, value.line)
+    if (key !== null) this.#inOrder(`${key} ${member}`, value.line)
   }
 
   get twice(): number {

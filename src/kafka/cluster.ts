@@ -1,23 +1,12 @@
 import { MillraceError } from '../index.js'
 import { Connections, type ConnectionsOptions, type Lane } from './connections.js'
 import { type About, ClusterError, errorOf, kafkaNameOf } from './errors.js'
+import { KnownTopics, notThere, type TopicMetadata } from './known-topics.js'
 import type { Address, Api, Kafka } from './platformatic.js'
 
 export interface ClusterOptions extends ConnectionsOptions {
   readonly bootstrap: readonly Address[]
   readonly deliveryTimeoutMs: number
-}
-
-/** A partition as the cluster's metadata has it. */
-export interface PartitionMetadata {
-  /** The broker that leads it; -1 while there is none. */
-  readonly leader: number
-  readonly leaderEpoch: number
-}
-export interface TopicMetadata {
-  readonly name: string
-  readonly id: string
-  readonly partitions: readonly PartitionMetadata[]
 }
 
 /** Who is to answer: a broker by its id, any of them, a group's coordinator, or a partition's leader. */
@@ -38,8 +27,6 @@ export interface RequestOptions {
   readonly partial?: boolean | undefined
 }
 
-/** Kafka: UNKNOWN_TOPIC_OR_PARTITION */
-const notThere = 3
 /** Kafka: metadata.max.age.ms */
 const metadataAgeMs = 300_000
 /** How long a topic that was not found is looked for: a new one is not known to every broker at once. */
@@ -62,10 +49,7 @@ export class Cluster {
   readonly #bootstrap: readonly Address[]
   readonly #connections: Connections
   readonly #nodes = new Map<number, Address>()
-  readonly #topics = new Map<string, TopicMetadata & { readonly at: number }>()
-  readonly #names = new Map<string, string>()
-  /** Why a topic is not known, by Kafka's number. */
-  readonly #refused = new Map<string, number>()
+  readonly #topics = new KnownTopics()
   readonly #coordinators = new Map<string, number>()
   readonly #closing = new AbortController()
   /** Names for the next question; one is on its way at a time. */
@@ -89,24 +73,25 @@ export class Cluster {
   topic(name: string): TopicMetadata | undefined {
     return this.#topics.get(name)
   }
+  /** It is not there, as last heard, which is not that it may not be seen. */
+  isMissing(name: string): boolean {
+    return this.#topics.get(name) === undefined && this.#topics.refusalOf(name) === notThere
+  }
   /** The name of a topic by its id, as last heard. */
   topicName(id: string): string | undefined {
-    return this.#names.get(id)
+    return this.#topics.nameOf(id)
   }
   /** Undefined while there is none, none is known, or what is known is outdated: metadata() asks. */
   leaderOf(topic: string, partition: number): number | undefined {
-    const known = this.#topics.get(topic)
-    const leader = known?.partitions[partition]?.leader
-    return leader === undefined || leader < 0 || known!.at === 0 ? undefined : leader
+    this.#freshen(topic)
+    const leader = this.#topics.get(topic)?.partitions[partition]?.leader
+    return leader === undefined || leader < 0 || this.#topics.heardAt(topic) === undefined ? undefined : leader
   }
 
   /** Waits until the topic is known. UNKNOWN_TOPIC_OR_PARTITION when it is not there. */
   async metadata(name: string, options: Partial<RequestOptions> = {}): Promise<TopicMetadata> {
-    const known = this.#topics.get(name)
-    if (known !== undefined && known.at > 0) {
-      if (Date.now() - known.at >= metadataAgeMs) this.refresh([name]).catch(() => {})
-      return known
-    }
+    this.#freshen(name)
+    if (this.#topics.heardAt(name) !== undefined) return this.#topics.get(name)!
     const about = { what: `Looking for topic ${name}`, topic: name, ...options.about }
     const started = Date.now()
     return this.retrying(
@@ -114,13 +99,25 @@ export class Cluster {
         await this.refresh([name])
         const found = this.#topics.get(name)
         if (found === undefined)
-          throw errorOf(this.#refused.get(name) ?? notThere, { ...about, topic: name, partition: undefined })
+          throw errorOf(this.#topics.refusalOf(name), { ...about, topic: name, partition: undefined })
         return found
       },
       { ...options, about },
       error => kafkaNameOf(error) !== 'UNKNOWN_TOPIC_OR_PARTITION' || Date.now() - started < unknownTopicMs,
     )
   }
+
+  /** What was heard long ago is asked for anew, and nobody waits for it: the topic may have grown. */
+  #freshen(name: string): void {
+    const heardAt = this.#topics.heardAt(name)
+    if (heardAt === undefined || Date.now() - heardAt < metadataAgeMs || this.#freshening) return
+    this.#freshening = true
+    const over = (): void => {
+      this.#freshening = false
+    }
+    this.refresh([name]).then(over, over)
+  }
+  #freshening = false
 
   /** Asks the cluster about topics, and who is in it; several calls become one question. */
   refresh(names: Iterable<string>): Promise<void> {
@@ -149,25 +146,7 @@ export class Cluster {
       this.#nodes.set(nodeId, { host, port })
     }
     for (const nodeId of this.#nodes.keys()) if (!nodes.has(nodeId)) this.#nodes.delete(nodeId)
-    for (const { name, topicId, errorCode, partitions } of answer.topics) {
-      if (typeof name !== 'string') continue
-      if (errorCode !== 0 || partitions.length === 0) {
-        this.#forget(name)
-        this.#refused.set(name, errorCode === 0 ? notThere : errorCode)
-        continue
-      }
-      this.#refused.delete(name)
-      const list: PartitionMetadata[] = []
-      for (const { partitionIndex, leaderId, leaderEpoch } of partitions)
-        list[partitionIndex] = { leader: leaderId, leaderEpoch }
-      this.#topics.set(name, { name, id: topicId, partitions: list, at: Date.now() })
-      this.#names.set(topicId, name)
-    }
-  }
-  #forget(name: string): void {
-    const known = this.#topics.get(name)
-    if (known !== undefined) this.#names.delete(known.id)
-    this.#topics.delete(name)
+    for (const topic of answer.topics) this.#topics.hear(topic)
   }
 
   /** The broker that coordinates a group. */
@@ -237,8 +216,7 @@ export class Cluster {
   }
   /** What is known of a topic is old: the next who needs it asks. */
   outdated(name: string): void {
-    const known = this.#topics.get(name)
-    if (known !== undefined) this.#topics.set(name, { ...known, at: 0 })
+    this.#topics.outdate(name)
   }
 
   async #nodeOf(to: Exclude<Target, 'any'>): Promise<number> {

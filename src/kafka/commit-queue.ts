@@ -10,8 +10,11 @@ export interface Committing {
 }
 interface Commit {
   readonly offsets: readonly NextOffset[]
+  readonly metadata: string
   readonly done: (error?: unknown) => void
 }
+
+type Entry = NextOffset & { readonly metadata: string }
 
 const unknownEpoch = -1
 const triesForUnknownTopic = 4
@@ -41,8 +44,8 @@ export class CommitQueue {
     this.#who = who
   }
 
-  add(offsets: readonly NextOffset[], done: (error?: unknown) => void): void {
-    this.#waiting.push({ offsets, done })
+  add(offsets: readonly NextOffset[], done: (error?: unknown) => void, metadata = ''): void {
+    this.#waiting.push({ offsets, done, metadata })
     if (this.#sent.length === 0) void this.#send()
   }
 
@@ -81,8 +84,9 @@ export class CommitQueue {
     const membership = this.#membership
     this.#sent = this.#waiting
     this.#waiting = []
-    const latest = new Map<string, NextOffset>()
-    for (const { offsets } of this.#sent) for (const entry of offsets) latest.set(keyOf(entry), entry)
+    const latest = new Map<string, Entry>()
+    for (const { offsets, metadata } of this.#sent)
+      for (const entry of offsets) latest.set(keyOf(entry), { ...entry, metadata })
     let outcome: Outcome
     try {
       outcome = await this.#retrying([...latest.values()], membership)
@@ -100,7 +104,7 @@ export class CommitQueue {
     for (const then of this.#drained.splice(0)) then()
   }
 
-  async #retrying(offsets: readonly NextOffset[], membership: number): Promise<Outcome> {
+  async #retrying(offsets: readonly Entry[], membership: number): Promise<Outcome> {
     const limit = Date.now() + this.#cluster.deliveryTimeoutMs
     for (let tries = 0; ; tries++) {
       let outcome: Outcome
@@ -119,14 +123,14 @@ export class CommitQueue {
   }
 
   /** What was refused, by partition. */
-  async #try(offsets: readonly NextOffset[]): Promise<ReadonlyMap<string, MillraceError>> {
+  async #try(offsets: readonly Entry[]): Promise<ReadonlyMap<string, MillraceError>> {
     const { memberId, epoch } = this.#who()
     const group = this.#group
     const topics = byTopic(offsets, entry => ({
       partitionIndex: entry.partition,
-      committedOffset: BigInt((entry as NextOffset).nextOffset),
+      committedOffset: BigInt((entry as Entry).nextOffset),
       committedLeaderEpoch: unknownEpoch,
-      committedMetadata: '',
+      committedMetadata: (entry as Entry).metadata,
     }))
     const to = { group }
     const about = { what: `Committing offsets of group ${group}`, group, memberId, generation: epoch }

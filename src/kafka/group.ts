@@ -19,7 +19,7 @@ import {
 import { keyOf } from './by-topic.js'
 import { caughtUp } from './caught-up.js'
 import type { Cluster } from './cluster.js'
-import { committedOffsets } from './committed-offsets.js'
+import { committedOffsets, nextOf, standings } from './committed-offsets.js'
 import { describeGroup, writeOffsets } from './group-admin.js'
 import { MemberEngine } from './member-engine.js'
 import { findOffsets, type OffsetQuestion } from './offsets.js'
@@ -127,16 +127,18 @@ export class KafkaGroup<R extends AnyRecord> implements ConsumerGroup<R> {
   async lag(): Promise<number> {
     const partitions = await this.#partitions()
     const { cluster, options } = this.#host
-    const [committed, ends] = await Promise.all([
-      committedOffsets(cluster, this.id, partitions),
+    const [stands, ends] = await Promise.all([
+      standings(cluster, this.id, partitions),
       findOffsets(cluster, asking(partitions, 'latest'), options.isolation),
     ])
-    const fresh = partitions.filter(where => committed.get(keyOf(where)) === undefined)
-    const fromEnd = this.resolved.autoOffsetReset === 'latest'
-    const starts = fromEnd ? [] : await findOffsets(cluster, asking(fresh, 'earliest'), options.isolation)
+    const { autoOffsetReset } = this.resolved
+    const standsAt = (where: TopicPartition): number | undefined => nextOf(stands.get(keyOf(where)), autoOffsetReset)
+    const fresh = partitions.filter(where => standsAt(where) === undefined)
+    const starts =
+      autoOffsetReset === 'latest' ? [] : await findOffsets(cluster, asking(fresh, 'earliest'), options.isolation)
     const startOf = new Map(fresh.map((where, i) => [keyOf(where), starts[i]]))
     return partitions.reduce((lag, where, i) => {
-      const next = committed.get(keyOf(where)) ?? startOf.get(keyOf(where)) ?? ends[i]!
+      const next = standsAt(where) ?? startOf.get(keyOf(where)) ?? ends[i]!
       return lag + Math.max(0, ends[i]! - next)
     }, 0)
   }
@@ -168,6 +170,7 @@ export class KafkaGroup<R extends AnyRecord> implements ConsumerGroup<R> {
       cluster,
       isolation: options.isolation,
       autoCommits: this.resolved.commitMode === 'autoCommit',
+      autoOffsetReset: this.resolved.autoOffsetReset,
       consumers: () => [...this.#consumers].filter(consumer => !consumer.closed),
     }
     await caughtUp<R>(group, await this.#partitions())

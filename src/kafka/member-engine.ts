@@ -3,6 +3,7 @@ import type { Engine, MemberPort, ResolvedGroupOptions, Source } from '../engine
 import { type AnyRecord, type Clock, type Interceptor, MillraceError, type NextOffset } from '../index.js'
 import type { Cluster } from './cluster.js'
 import { CommitQueue } from './commit-queue.js'
+import { beginning, forgetBeginnings } from './committed-offsets.js'
 import { kafkaNameOf } from './errors.js'
 import { Fetcher, type FetcherOptions } from './fetcher.js'
 import { GroupTarget } from './group-target.js'
@@ -36,6 +37,8 @@ export interface MemberEngineOptions extends FetcherOptions {
  * itself.
  */
 const longestLeaveMs = 10_000
+/** The same for where its group began, if it was the last. */
+const longestForgetMs = 2_000
 
 /**
  * A member of a group on a cluster, by KIP-848: the group tells it what it is to own, and a partition stays its own until a
@@ -87,7 +90,14 @@ export class MemberEngine<R extends AnyRecord> implements Engine<R>, HoldingsHos
       isStatic: instanceId !== undefined,
     })
     this.commits = new CommitQueue(cluster, group, instanceId, () => ({ memberId, epoch: this.state.epoch }))
-    this.questions = new Positions(cluster, { group, isolation, autoOffsetReset: options.autoOffsetReset })
+    this.questions = new Positions(cluster, {
+      group,
+      isolation,
+      autoOffsetReset: options.autoOffsetReset,
+      committing: where => this.commits.pending(where),
+      begin: (offsets, done) => this.commits.add(offsets, done, beginning),
+      answered: () => this.#lookAgain(),
+    })
     this.#holdings = new Holdings<R>(this)
     this.#heartbeats = new Heartbeats(cluster, this.state, {
       group,
@@ -96,11 +106,7 @@ export class MemberEngine<R extends AnyRecord> implements Engine<R>, HoldingsHos
       answered: answer => this.#answered(answer),
       failed: error => this.#failed(error),
     })
-    // Nothing granted: the member looks again.
-    const changed = (): void => {
-      if (!this.#over && this.state.phase === 'member') this.port.granted([])
-    }
-    this.#target = new GroupTarget(cluster, { group, memberId, topics, changed })
+    this.#target = new GroupTarget(cluster, { group, memberId, topics, changed: () => this.#lookAgain() })
   }
 
   /** Undefined until the group has answered. */
@@ -113,6 +119,10 @@ export class MemberEngine<R extends AnyRecord> implements Engine<R>, HoldingsHos
   }
   get complete(): boolean {
     return this.#holdings.settled && this.#target.reached(this.state.epoch)
+  }
+  /** Nothing granted: the member looks again whether it is complete. */
+  #lookAgain(): void {
+    if (!this.#over && this.state.phase === 'member') this.port.granted([])
   }
   exists(topic: string, partition: number): boolean {
     return this.cluster.topic(topic)?.partitions[partition] !== undefined
@@ -180,7 +190,16 @@ export class MemberEngine<R extends AnyRecord> implements Engine<R>, HoldingsHos
   }
   /** The group has heard that it left; it may be about to join anew. */
   #gone(): void {
-    if (this.#left !== undefined) this.#end()
+    if (this.#left === undefined) return
+    if (this.options.autoOffsetReset !== 'latest' || !this.#joinedOnce) return this.#end()
+    // Of no use to who reads the end each time it starts; a group with members left refuses it.
+    const partitions = this.topics.flatMap(topic =>
+      (this.cluster.topic(topic)?.partitions ?? []).map((_, partition) => ({ topic, partition })),
+    )
+    const end = (): void => {
+      if (!this.#over) this.#end()
+    }
+    forgetBeginnings(this.cluster, this.group, partitions, longestForgetMs).then(end, end)
   }
   #end(): void {
     this.#over = true
@@ -232,9 +251,10 @@ export class MemberEngine<R extends AnyRecord> implements Engine<R>, HoldingsHos
     }
     const patient = phase === 'member' || now < this.#joinBy
     // A member stays one while it may not see a topic: it may be allowed to.
-    if ((passing && patient) || (name === 'TOPIC_AUTHORIZATION_FAILED' && phase === 'member')) {
-      if (!passing) this.report(error)
+    const told = name === 'TOPIC_AUTHORIZATION_FAILED' && phase === 'member'
+    if ((passing && patient) || told) {
       this.state.failed(now)
+      if (told) this.port.failed(error)
       return
     }
     this.state.refused()

@@ -1,7 +1,7 @@
-import { type AnyRecord, MillraceError } from '../index.js'
+import { type AnyRecord, MillraceError, type NextOffset, type TopicPartition } from '../index.js'
 import { keyOf } from './by-topic.js'
 import type { Cluster } from './cluster.js'
-import { committedOffsets } from './committed-offsets.js'
+import { nextOf, standings } from './committed-offsets.js'
 import { findOffsets, type Isolation, type OffsetQuestion } from './offsets.js'
 import type { Answer, ClusterSource, Question, Questions } from './source.js'
 
@@ -9,6 +9,12 @@ export interface PositionsOptions {
   readonly group: string
   readonly isolation: Isolation
   readonly autoOffsetReset: 'earliest' | 'latest' | 'none'
+  /** Keeps where the group has begun, for its next owners; calls back in any case. */
+  begin(offsets: readonly NextOffset[], done: () => void): void
+  /** A commit is on its way, which has precedence. */
+  committing(where: TopicPartition): boolean
+  /** Some have been answered. */
+  answered(): void
 }
 
 interface Asked<R extends AnyRecord> {
@@ -63,32 +69,55 @@ export class Positions<R extends AnyRecord> implements Questions<R> {
   async #startOf(asked: readonly Asked<R>[]): Promise<void> {
     const { group, autoOffsetReset } = this.#options
     const sources = asked.map(({ source }) => source)
-    const committed = await committedOffsets(this.#cluster, group, sources, this.#patiently)
+    const found = await standings(this.#cluster, group, sources, this.#patiently)
     const open: Asked<R>[] = []
     for (const one of asked) {
       const { source } = one
       const { topic, partition } = source
-      const offset = source.committed ?? committed.get(keyOf(source))
-      source.committed = offset
+      const standing = found.get(keyOf(source))
+      if (standing?.begun === false) source.committed ??= standing.offset
+      const offset = source.committed ?? nextOf(standing, autoOffsetReset)
+      if (standing?.begun === true) source.begun = offset
       if (offset !== undefined) source.answer(one.to, { offset })
       else if (autoOffsetReset !== 'none') open.push(one)
       else source.answer(one.to, { error: new MillraceError('NO_OFFSET_FOR_PARTITION', { group, topic, partition }) })
     }
-    const reset = autoOffsetReset === 'latest' ? 'latest' : 'earliest'
-    await this.#telling(open, () =>
-      this.#look(
-        open,
-        open.map(({ source }) => question(source, source.isNew ? 'earliest' : reset)),
-      ),
-    )
+    if (autoOffsetReset === 'latest') await this.#telling(open, () => this.#begin(open))
+    else
+      await this.#telling(open, () =>
+        this.#look(
+          open,
+          open.map(({ source }) => question(source, 'earliest')),
+        ),
+      )
+  }
+
+  /** Rule 24: 'latest' is resolved once for the group; what the next owner finds is where this one began. */
+  async #begin(asked: readonly Asked<R>[]): Promise<void> {
+    const found = await this.#find(asked.map(({ source }) => question(source, source.isNew ? 'earliest' : 'latest')))
+    const begun = asked.map(({ source: { topic, partition } }, i) => ({ topic, partition, nextOffset: found[i]! }))
+    const free = begun.filter((where, i) => {
+      const { committed } = asked[i]!.source
+      return committed === undefined && !this.#options.committing(where)
+    })
+    await new Promise<void>(resolve => {
+      if (free.length === 0) resolve()
+      else this.#options.begin(free, resolve)
+    })
+    for (const [i, { source, to }] of asked.entries()) {
+      source.begun = found[i]!
+      source.answer(to, { offset: source.committed ?? found[i]! })
+    }
   }
 
   async #look(asked: readonly Asked<R>[], wanted: readonly OffsetQuestion[]): Promise<void> {
-    if (asked.length === 0) return
+    const found = await this.#find(wanted)
+    for (const [i, { source, to }] of asked.entries()) source.answer(to, { offset: found[i]! })
+  }
+  #find(wanted: readonly OffsetQuestion[]): Promise<number[]> {
     const { group, isolation } = this.#options
     const about = { what: `Looking where group ${group} starts`, group }
-    const found = await findOffsets(this.#cluster, wanted, isolation, { ...this.#patiently, about })
-    for (const [i, { source, to }] of asked.entries()) source.answer(to, { offset: found[i]! })
+    return findOffsets(this.#cluster, wanted, isolation, { ...this.#patiently, about })
   }
 
   async #telling(asked: readonly Asked<R>[], look: () => Promise<void>): Promise<void> {
@@ -100,6 +129,7 @@ export class Positions<R extends AnyRecord> implements Questions<R> {
       const answer: Answer = { error }
       for (const { source, to } of asked) source.answer(to, answer)
     }
+    this.#options.answered()
   }
 
   get #patiently(): { timeoutMs: number; signal: AbortSignal } {

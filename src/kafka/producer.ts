@@ -1,10 +1,11 @@
 import { MillraceError } from '../index.js'
-import { Batch, Bulk, type Waiter } from './batch.js'
+import { type Batch, Bulk, type Waiter } from './batch.js'
 import { backoff, type Cluster } from './cluster.js'
 import { errorOf, kafkaNameOf } from './errors.js'
+import { Lineup } from './lineup.js'
+import { offsetNumber } from './offsets.js'
 import { type Compression, type Kafka, loadKafka } from './platformatic.js'
 import { type ProduceAnswer, type ProduceTopics, produce } from './produce-api.js'
-import type { Sequenced } from './record-batch-writer.js'
 import type { Outgoing } from './serialization.js'
 
 export interface ProducerOptions {
@@ -13,24 +14,8 @@ export interface ProducerOptions {
   readonly bufferBytes: number
 }
 
-/** A batch is closed beyond it. Kafka: batch.size, which is smaller; the cluster takes up to message.max.bytes, 1 MiB. */
-const batchBytes = 512 * 1_024
 /** Kafka: max.request.size */
 const requestBytes = 2 * 1_024 * 1_024
-const lastEpoch = 32_767
-const lastSequence = 2 ** 31 - 1
-
-/** What is on its way to one partition: one batch at a time, so that no retry can overtake another. */
-interface Lineup {
-  readonly topic: string
-  readonly partition: number
-  readonly batches: Batch[]
-  /** The first batch has been sent, or waits for its leader or for a retry. */
-  busy: boolean
-  identity: Sequenced | undefined
-  /** Halved when the topic takes less. */
-  batchBytes: number
-}
 
 /**
  * Writes batches to the leaders of their partitions, idempotently (KIP-98): a batch keeps its sequence when it is sent
@@ -76,18 +61,11 @@ export class Producer {
     bulk?: Bulk,
   ): void {
     const lineup = this.#lineup(topic, partition)
-    const { batches } = lineup
-    let batch = batches.at(-1)
-    if (
-      batch === undefined ||
-      (batches.length === 1 && lineup.busy) ||
-      batch.sequenced !== undefined ||
-      batch.writer.bytes >= lineup.batchBytes
-    ) {
-      batch = new Batch(topic, partition, Date.now())
-      batches.push(batch)
+    let batch = lineup.open
+    if (batch === undefined) {
+      batch = lineup.begin(Date.now())
       this.#active.add(lineup)
-      this.#schedule(batches.length > 1)
+      this.#schedule(lineup.batches.length > 1 ? 0 : this.#lingerMs)
     }
     this.#buffered += batch.add(record, resolve, reject, bulk)
   }
@@ -100,47 +78,51 @@ export class Producer {
     }
     const known = ofTopic[partition]
     if (known !== undefined) return known
-    const lineup: Lineup = { topic, partition, batches: [], busy: false, identity: undefined, batchBytes }
+    const lineup = new Lineup(topic, partition)
     ofTopic[partition] = lineup
     return lineup
   }
 
   // ── when to send ──
 
-  #schedule(now = false): void {
-    if (now || this.#options.lingerMs === 0 || this.#hurried > 0) {
+  /** While somebody waits for all to be sent nothing lingers. */
+  get #lingerMs(): number {
+    return this.#hurried > 0 ? 0 : this.#options.lingerMs
+  }
+
+  /** At the end of this turn of the event loop, or later. */
+  #schedule(ms: number): void {
+    if (ms > 0) {
+      this.#timer ??= setTimeout(() => {
+        this.#timer = undefined
+        this.#drain()
+      }, ms)
+    } else
       this.#immediate ??= setImmediate(() => {
         this.#immediate = undefined
         this.#drain()
       })
-      return
-    }
-    this.#timer ??= setTimeout(() => {
-      this.#timer = undefined
-      this.#drain()
-    }, this.#options.lingerMs)
-  }
-
-  #due(lineup: Lineup, now: number): boolean {
-    const [first, second] = lineup.batches
-    if (first === undefined || lineup.busy) return false
-    if (this.#hurried > 0 || this.#options.lingerMs === 0 || second !== undefined || first.attempts > 0) return true
-    return first.writer.bytes >= lineup.batchBytes || now - first.createdAt >= this.#options.lingerMs
   }
 
   /** Sends the first batch of every partition that has one due, those of one leader together. */
   #drain(): void {
     const now = Date.now()
-    const due = [...this.#active].filter(lineup => this.#due(lineup, now))
-    const lingering = this.#options.lingerMs > 0 && this.#active.size > due.length
-    if (lingering) this.#schedule()
+    const due: Lineup[] = []
+    let next = Number.POSITIVE_INFINITY
+    for (const lineup of this.#active) {
+      const at = lineup.dueAt(this.#lingerMs)
+      if (at === undefined) continue
+      if (at <= now) due.push(lineup)
+      else next = Math.min(next, at)
+    }
+    if (next < Number.POSITIVE_INFINITY) this.#schedule(next - now)
     if (due.length === 0) return
     if (this.#kafka === undefined) return this.#prepare(due)
     const byLeader = new Map<number, { lineups: Lineup[]; bytes: number }>()
     for (const lineup of due) {
-      const batch = lineup.batches[0]!
-      if (this.#expired(batch, now)) {
-        this.#fail(lineup, batch, this.#timedOut(batch))
+      const { first } = lineup
+      if (now >= this.#deadline(first)) {
+        this.#fail(lineup, first, this.#timedOut(lineup))
         continue
       }
       lineup.busy = true
@@ -152,11 +134,11 @@ export class Producer {
       const request = byLeader.get(leader)
       if (request !== undefined && request.bytes < requestBytes) {
         request.lineups.push(lineup)
-        request.bytes += batch.writer.bytes
+        request.bytes += first.writer.bytes
         continue
       }
       if (request !== undefined) void this.#send(leader, request.lineups)
-      byLeader.set(leader, { lineups: [lineup], bytes: batch.writer.bytes })
+      byLeader.set(leader, { lineups: [lineup], bytes: first.writer.bytes })
     }
     for (const [leader, { lineups }] of byLeader) void this.#send(leader, lineups)
   }
@@ -178,38 +160,34 @@ export class Producer {
   #deadline({ createdAt }: Batch): number {
     return createdAt + this.#cluster.deliveryTimeoutMs
   }
-  #expired(batch: Batch, now: number): boolean {
-    return now >= this.#deadline(batch)
-  }
-  #timedOut(batch: Batch): MillraceError {
+  #timedOut({ what }: Lineup): MillraceError {
     const timeoutMs = this.#cluster.deliveryTimeoutMs
-    return new MillraceError('REQUEST_TIMED_OUT', { what: whatOf(batch), timeoutMs }, { retriable: true })
+    return new MillraceError('REQUEST_TIMED_OUT', { what, timeoutMs }, { retriable: true })
   }
 
   /** Finds the partition's leader, and an identity to write as. */
   async #locate(lineup: Lineup): Promise<void> {
-    const { topic, partition } = lineup
-    const batch = lineup.batches[0]!
-    const about = { what: whatOf(batch), topic, partition }
-    try {
-      const timeoutMs = Math.max(1, this.#deadline(batch) - Date.now())
-      await this.#cluster.retrying(
-        async left => {
-          if (lineup.identity === undefined) lineup.identity = { ...(await this.#identity(left)), sequence: 0 }
-          const { partitions } = await this.#cluster.metadata(topic, { about, timeoutMs: left })
-          if (partitions[partition] === undefined) throw errorOf(3, about)
-          if (partitions[partition].leader >= 0) return
-          this.#cluster.outdated(topic)
-          throw errorOf(5, about)
-        },
-        { timeoutMs },
-        // metadata() has looked for it long enough.
-        error => kafkaNameOf(error) !== 'UNKNOWN_TOPIC_OR_PARTITION',
-      )
-    } catch (error) {
-      return this.#failAll(lineup, error)
+    const { topic, partition, first, what } = lineup
+    const about = { what, topic, partition }
+    // metadata() has looked for a topic long enough.
+    const isGone = (error: unknown): boolean => kafkaNameOf(error) === 'UNKNOWN_TOPIC_OR_PARTITION'
+    const attempt = async (timeoutMs: number): Promise<void> => {
+      if (lineup.identity === undefined) lineup.identity = { ...(await this.#identity(timeoutMs)), sequence: 0 }
+      const { partitions } = await this.#cluster.metadata(topic, { about, timeoutMs })
+      if (partitions[partition] === undefined) throw errorOf(3, about)
+      if (partitions[partition].leader >= 0) return
+      this.#cluster.outdated(topic)
+      throw errorOf(5, about)
     }
-    lineup.busy = false
+    try {
+      const timeoutMs = Math.max(1, this.#deadline(first) - Date.now())
+      await this.#cluster.retrying(attempt, { timeoutMs }, error => !isGone(error))
+      lineup.busy = false
+    } catch (error) {
+      // Batches behind it may have more time.
+      if (isRetriable(error) && !isGone(error)) this.#fail(lineup, first, error)
+      else this.#failAll(lineup, error)
+    }
     this.#drain()
   }
 
@@ -230,10 +208,9 @@ export class Producer {
 
   async #send(leader: number, lineups: readonly Lineup[]): Promise<void> {
     const now = Date.now()
-    const least = Math.min(...lineups.map(({ batches }) => this.#deadline(batches[0]!)))
+    const least = Math.min(...lineups.map(({ first }) => this.#deadline(first)))
     const timeoutMs = Math.max(1, Math.min(this.#cluster.requestTimeoutMs, least - now))
-    const { batches } = lineups[0]!
-    const about = { what: whatOf(batches[0]!) }
+    const about = { what: lineups[0]!.what }
     let answer: ProduceAnswer
     try {
       const topics = this.#topicsOf(lineups)
@@ -254,7 +231,7 @@ export class Producer {
     )
     for (const lineup of lineups) {
       const found = answers.get(`${lineup.topic}-${lineup.partition}`)
-      if (found === undefined) this.#failed(lineup, errorOf(-1, { what: whatOf(lineup.batches[0]!) }), true)
+      if (found === undefined) this.#failed(lineup, errorOf(-1, { what: lineup.what }), true)
       else this.#answered(lineup, found)
     }
     this.#drain()
@@ -263,7 +240,7 @@ export class Producer {
   #topicsOf(lineups: readonly Lineup[]): ProduceTopics {
     const topics = new Map<string, { index: number; records: Buffer }[]>()
     for (const lineup of lineups) {
-      const batch = lineup.batches[0]!
+      const batch = lineup.first
       batch.attempts++
       if (batch.sequenced !== lineup.identity) {
         batch.sequenced = lineup.identity!
@@ -278,62 +255,49 @@ export class Producer {
   }
 
   #answered(lineup: Lineup, answer: ProduceAnswer['responses'][number]['partitionResponses'][number]): void {
-    const batch = lineup.batches[0]!
+    const { first, what, topic, partition } = lineup
     const { errorCode, errorMessage, recordErrors, baseOffset, logAppendTimeMs } = answer
-    const { topic, partition, writer } = batch
-    const error =
-      errorCode === 0
-        ? undefined
-        : errorOf(errorCode, { what: whatOf(batch), topic, partition, bytes: writer.bytes }, errorMessage)
+    const about = { what, topic, partition, bytes: first.writer.bytes }
+    const error = errorCode === 0 ? undefined : errorOf(errorCode, about, errorMessage)
     const name = kafkaNameOf(error)
     if (error === undefined || name === 'DUPLICATE_SEQUENCE_NUMBER') {
-      this.#advance(lineup, batch)
-      const offset = error === undefined ? Number(baseOffset) : -1
-      const time = logAppendTimeMs < 0n ? undefined : Number(logAppendTimeMs)
-      return this.#end(lineup, batch, () => batch.acknowledge(offset, time))
+      lineup.advance()
+      return this.#written(lineup, error === undefined ? baseOffset : -1n, logAppendTimeMs)
     }
-    if (writer.count > 1 && (name === 'MESSAGE_TOO_LARGE' || name === 'RECORD_LIST_TOO_LARGE')) {
-      lineup.batchBytes = Math.max(1, Math.floor(Math.min(lineup.batchBytes, writer.bytes) / 2))
-      return this.#divide(lineup, batch, Math.ceil(writer.count / 2))
-    }
-    if (recordErrors.length > 0 && recordErrors.length < writer.count) {
+    if (first.writer.count > 1 && tooLarge.has(name!)) return this.#divided(first, lineup.halve())
+    if (recordErrors.length > 0 && recordErrors.length < first.writer.count) {
       const refused = recordErrors.map(({ batchIndex, batchIndexErrorMessage }) => {
         const reason = batchIndexErrorMessage ?? errorMessage
-        return [batchIndex, errorOf(errorCode, { what: whatOf(batch), topic, partition }, reason)] as const
+        return [batchIndex, errorOf(errorCode, about, reason)] as const
       })
-      return this.#divide(lineup, batch, writer.count, new Map(refused))
+      return this.#divided(first, lineup.divide(first.writer.count, new Map(refused)))
     }
     this.#failed(lineup, error, false)
   }
-
-  /** What the leader has refused as a whole has used no sequence. */
-  #divide(lineup: Lineup, batch: Batch, most: number, refused?: ReadonlyMap<number, unknown>): void {
-    const parts = batch.split(most, refused)
-    this.#buffered -= batch.writer.recordBytes
-    for (const part of parts) this.#buffered += part.writer.recordBytes
-    lineup.batches.splice(0, 1, ...parts)
-    lineup.busy = false
+  #written(lineup: Lineup, baseOffset: bigint, logAppendTimeMs: bigint): void {
+    const { first } = lineup
+    try {
+      const offset = offsetNumber(baseOffset, lineup)
+      const time = logAppendTimeMs < 0n ? undefined : Number(logAppendTimeMs)
+      this.#end(lineup, first, () => first.acknowledge(offset, time))
+    } catch (error) {
+      this.#fail(lineup, first, error)
+    }
   }
-
-  /** The next batch follows on this one. Kafka: DefaultRecordBatch.incrementSequence. */
-  #advance(lineup: Lineup, { writer, sequenced }: Batch): void {
-    const next = sequenced!.sequence + writer.count
-    lineup.identity = { ...sequenced!, sequence: next > lastSequence ? next - lastSequence - 1 : next }
+  #divided(whole: Batch, parts: readonly Batch[]): void {
+    this.#buffered -= whole.writer.recordBytes
+    for (const part of parts) this.#buffered += part.writer.recordBytes
   }
 
   #failed(lineup: Lineup, error: unknown, unanswered: boolean): void {
-    const batch = lineup.batches[0]!
-    const name = kafkaNameOf(error)
-    if (unanswered && (name === 'REQUEST_TIMED_OUT' || name === 'NETWORK_EXCEPTION')) batch.uncertain = true
-    if (name === 'REQUEST_TIMED_OUT' || name === 'NOT_ENOUGH_REPLICAS_AFTER_APPEND') batch.uncertain = true
-    this.#cluster.heard({ topic: lineup.topic, partition: lineup.partition }, error)
-    const now = Date.now()
-    const lost = name !== undefined && outOfSequence.has(name)
-    const retriable = lost || (error instanceof MillraceError && error.retriable)
-    const wait = lost ? 0 : backoff(batch.attempts - 1)
-    if (!retriable || now + wait >= this.#deadline(batch)) {
-      return this.#fail(lineup, batch, error)
-    }
+    const { first, topic, partition } = lineup
+    const name = kafkaNameOf(error) ?? ''
+    if (mayBeWritten.has(name) || (unanswered && name === 'NETWORK_EXCEPTION')) first.uncertain = true
+    this.#cluster.heard({ topic, partition }, error)
+    const lost = outOfSequence.has(name)
+    const wait = lost ? 0 : backoff(first.attempts - 1)
+    if (!(lost || isRetriable(error)) || Date.now() + wait >= this.#deadline(first))
+      return this.#fail(lineup, first, error)
     // The leader has lost what it knew of this writer: the batch is not in its log. KIP-360.
     if (lost) this.#renew(lineup)
     this.#cluster.pause(wait).then(
@@ -345,23 +309,14 @@ export class Producer {
     )
   }
 
-  /** Begins a new count of sequences. Kafka: TransactionManager.bumpIdempotentProducerEpoch. */
   #renew(lineup: Lineup): void {
-    const { identity } = lineup
-    if (identity === undefined) return
-    if (identity.epoch < lastEpoch)
-      lineup.identity = { producerId: identity.producerId, epoch: identity.epoch + 1, sequence: 0 }
-    else {
-      lineup.identity = undefined
-      this.#producerId = undefined
-    }
+    if (!lineup.renew()) this.#producerId = undefined
   }
 
   // ── what is over ──
 
   #end(lineup: Lineup, batch: Batch, tell: () => void): void {
-    lineup.batches.splice(lineup.batches.indexOf(batch), 1)
-    lineup.busy = false
+    lineup.remove(batch)
     this.#buffered -= batch.writer.recordBytes
     if (lineup.batches.length === 0) this.#active.delete(lineup)
     tell()
@@ -387,7 +342,7 @@ export class Producer {
     for (const { batches } of this.#active) for (const batch of batches) batch.follow(all)
     all.complete()
     this.#hurried++
-    this.#schedule()
+    this.#schedule(0)
     try {
       await all.done
     } finally {
@@ -409,7 +364,10 @@ const outOfSequence: ReadonlySet<string> = new Set([
   'UNKNOWN_PRODUCER_ID',
   'INVALID_PRODUCER_EPOCH',
 ])
+const tooLarge: ReadonlySet<string> = new Set(['MESSAGE_TOO_LARGE', 'RECORD_LIST_TOO_LARGE'])
+/** After which a batch may be in the log. */
+const mayBeWritten: ReadonlySet<string> = new Set(['REQUEST_TIMED_OUT', 'NOT_ENOUGH_REPLICAS_AFTER_APPEND'])
 
-function whatOf({ topic, partition }: { readonly topic: string; readonly partition: number }): string {
-  return `Publishing to ${topic}-${partition}`
+function isRetriable(error: unknown): boolean {
+  return error instanceof MillraceError && error.retriable
 }

@@ -1,4 +1,4 @@
-import type { HeaderValue, Key } from '../index.js'
+import { type HeaderValue, type Key, MillraceError } from '../index.js'
 import type { Compression, Kafka } from './platformatic.js'
 
 /** Bytes of a batch before its records. Kafka: DefaultRecordBatch.RECORD_BATCH_OVERHEAD. */
@@ -82,6 +82,11 @@ export class RecordBatchWriter {
     let attributes = 0
     if (compression !== 'none') {
       const algorithm = kafka.compressionsAlgorithms[compression]
+      if (!algorithm.available)
+        throw new MillraceError('UNSUPPORTED_VERSION', {
+          what: `Compression ${compression}`,
+          needed: 'Node.js 22.15 or later',
+        })
       const records = algorithm.compressSync(batch.subarray(batchOverhead))
       attributes = algorithm.bitmask
       batch = Buffer.allocUnsafeSlow(batchOverhead + records.length)

@@ -86,6 +86,13 @@ describe('what is hashed', () => {
     },
   )
 
+  test('for keys that come again, and for others that end alike and come between', () => {
+    const keys = ['a-100', 'b-100', 'é-100', '100', 'abcdefghi100', 'abcdefghij100', '価100', '\u0141100', 'A100']
+    for (let round = 0; round < 3; round++)
+      for (const key of [...keys, ...keys.toReversed(), ...keys.flatMap(same => [same, same])])
+        expect([key, murmur2(key)]).toEqual([key, kafkaMurmur2(Buffer.from(key, 'utf8'))])
+  })
+
   test('a lone surrogate counts as U+FFFD', () => {
     expect(murmur2('a\ud800')).toBe(murmur2('a\ufffd'))
   })

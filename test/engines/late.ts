@@ -200,6 +200,9 @@ class LateEngine<R extends AnyRecord> implements Engine<R>, MemberPort<R> {
     const late = this.#lateOf(sources)
     this.#answer(() => this.port.lost(late, error))
   }
+  failed(error: unknown): void {
+    this.#answer(() => this.port.failed(error))
+  }
   out(phase: 'expelled' | 'fenced', error: unknown): void {
     this.#answer(() => this.port.out(phase, error))
   }

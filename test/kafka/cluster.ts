@@ -1,20 +1,21 @@
 // Clusters for tests: started and stopped by the scripts in cluster/, on ports and in folders of their own.
 import { execFile, spawnSync } from 'node:child_process'
+import { existsSync } from 'node:fs'
 import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { delimiter, join } from 'node:path'
 import { promisify } from 'node:util'
 
 const scripts = join(import.meta.dirname, 'cluster')
 
 /** What is missing on this machine for a real cluster; undefined if nothing is. */
 export function missing(): string | undefined {
-  for (const [tool, version] of [
-    ['java', '-version'],
-    ['mvn', '-v'],
-  ] as const)
-    if (spawnSync(tool, [version]).status !== 0) return tool
-  return undefined
+  // "openjdk version "17.0.9" ..." on stderr
+  const { stderr } = spawnSync('java', ['-version'], { encoding: 'utf8' })
+  const version = Number(/version "(\d+)/.exec(stderr ?? '')?.[1])
+  if (!(version >= 17)) return 'Java 17'
+  const folders = (process.env['PATH'] ?? '').split(delimiter)
+  return folders.some(folder => existsSync(join(folder, 'mvn'))) ? undefined : 'Maven'
 }
 
 /** One broker of a cluster. */

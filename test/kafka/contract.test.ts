@@ -28,10 +28,6 @@ const onKafka: ContractEngine = {
     }
   },
   patienceMs: 10_000,
-  exceptions: {
-    "'latest' is where the group began, also for the next owner without a commit":
-      'a cluster keeps no place for a group before its first commit: without one each owner begins at the end',
-  },
 }
 
 brokerContract({ describe, test }, onKafka)

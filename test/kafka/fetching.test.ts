@@ -234,7 +234,7 @@ describe('memory', () => {
     expect(records.map(({ value }) => Number(value[0])).sort()).toEqual([0, 1, 2, 3, 4, 5, 6, 7, 8])
   })
 
-  test('what is paused is not fetched, and the rest goes on', async () => {
+  test('what is paused is not handed out, and the rest goes on', async () => {
     const topic = await make({}, 2)
     const broker = onCluster()
     await using _ = broker

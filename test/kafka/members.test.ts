@@ -248,6 +248,56 @@ describe('static members', () => {
   })
 })
 
+describe("'latest'", () => {
+  const latest = { autoOffsetReset: 'latest', commitMode: 'manualCommit' } as const
+
+  const begun = (consumer: Consumer<any>, topic: string, at: number): Promise<void> =>
+    until(`a start at ${at}`, async () => {
+      expect(await consumer.poll({ timeoutMs: 20 })).toEqual([])
+      return consumer.position(topic, 0) === at
+    })
+
+  test('a group begins once: the next owner starts there too, though nothing was committed', async () => {
+    const { broker, group, id, topic } = await setUp(1, 3, latest)
+    await using _ = broker
+    const a = group.join()
+    await a.ready()
+    await begun(a, topic, 3)
+    // Nothing that anybody has finished.
+    expect([await group.committed(topic, 0), await group.lag()]).toEqual([undefined, 0])
+    await broker.topic(topic).publish({ value: 3, partition: 0 })
+    expect(await group.lag()).toBe(1)
+    const b = group.join()
+    await until('the other to be a member', () => b.memberId !== undefined)
+    await a.close()
+    const [record] = await within('the record', b.poll())
+    expect([record!.offset, await group.committed(topic, 0)]).toEqual([3, undefined])
+    expect(broker.group(id, { topics: topic, ...latest })).toBe(group)
+  })
+
+  test('it has begun when its member is ready(): what is published then is not skipped, whenever it is polled', async () => {
+    const { broker, group, topic } = await setUp(1, 3, latest)
+    await using _ = broker
+    const consumer = group.join()
+    await consumer.ready()
+    await broker.topic(topic).publish({ value: 3, partition: 0 })
+    const [record] = await within('the record', consumer.poll())
+    expect(record!.offset).toBe(3)
+  })
+
+  test('when the last member has left, the group begins anew', async () => {
+    const { broker, group, topic } = await setUp(1, 3, latest)
+    await using _ = broker
+    for (const end of [3, 4]) {
+      const consumer = group.join()
+      await consumer.ready()
+      await begun(consumer, topic, end)
+      await consumer.close()
+      await broker.topic(topic).publish({ value: end, partition: 0 })
+    }
+  })
+})
+
 describe('topics that change', () => {
   test('a topic that grows: the new partitions are read from their start, also under latest', async () => {
     const { broker, group, topic } = await setUp(1, 1, { autoOffsetReset: 'latest' })

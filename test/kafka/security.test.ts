@@ -4,11 +4,13 @@ import { pbkdf2Sync, randomBytes } from 'node:crypto'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import type { Consumer, ConsumerRecord } from 'millrace'
 import { type KafkaBroker, type KafkaBrokerOptions, kafkaBroker } from 'millrace/kafka'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { connect, loadKafka } from '../../src/kafka/platformatic.js'
+import { type Connection, connect, type Kafka, loadKafka } from '../../src/kafka/platformatic.js'
 import { type Node, startNode } from './cluster.js'
 import { type AnyTopics, all, failure, fresh } from './support.js'
+import { within } from './world.js'
 
 let node: Node
 let folder: string
@@ -48,8 +50,8 @@ afterAll(async () => {
   await rm(folder, { recursive: true })
 })
 
-/** Gives a user a password to authenticate with by SCRAM. Kafka: AlterUserScramCredentials. */
-async function addScramUser(name: string, password: string, bits: 256 | 512): Promise<void> {
+/** A request of the one who may do everything. */
+async function asAdmin(request: (kafka: Kafka, connection: Connection) => Promise<unknown>): Promise<void> {
   const kafka = await loadKafka()
   const [host = '', port] = node.address.split(':')
   const connection = await connect(
@@ -63,14 +65,44 @@ async function addScramUser(name: string, password: string, bits: 256 | 512): Pr
       requestTimeoutMs: 10_000,
     },
   )
+  await request(kafka, connection)
+  await connection.close()
+}
+
+/** Gives a user a password to authenticate with by SCRAM. Kafka: AlterUserScramCredentials. */
+async function addScramUser(name: string, password: string, bits: 256 | 512): Promise<void> {
   const salt = randomBytes(16)
   const iterations = 4_096
   const saltedPassword = pbkdf2Sync(password, salt, iterations, bits / 8, `sha${bits}`)
   // Kafka: ScramMechanism
   const mechanism = bits === 256 ? 1 : 2
   const upsertion = { name, mechanism, iterations, salt, saltedPassword }
-  await kafka.alterUserScramCredentialsV0.api.async(connection, [], [upsertion])
-  await connection.close()
+  await asAdmin((kafka, connection) => kafka.alterUserScramCredentialsV0.api.async(connection, [], [upsertion]))
+}
+
+/** Kafka: ResourceType, AclOperation. */
+const resources = { topic: 2, group: 3 } as const
+const operations = { read: 3, describe: 8 } as const
+type Right = readonly [operation: keyof typeof operations, resource: keyof typeof resources, name: string]
+
+function aclOf([operation, resource, resourceName]: Right) {
+  const [literal, allow] = [3, 3] as const
+  return {
+    resourceType: resources[resource],
+    resourceName,
+    resourcePatternType: literal,
+    principal: 'User:carol',
+    host: '*',
+    operation: operations[operation],
+    permissionType: allow,
+  }
+}
+/** Carol may, or may not any more. Kafka: CreateAcls, DeleteAcls. */
+async function allow(...rights: readonly Right[]): Promise<void> {
+  await asAdmin((kafka, connection) => kafka.createAclsV3.api.async(connection, rights.map(aclOf)))
+}
+async function revoke(...rights: readonly Right[]): Promise<void> {
+  await asAdmin((kafka, connection) => kafka.deleteAclsV3.api.async(connection, rights.map(aclOf)))
 }
 
 function broker(options: Partial<KafkaBrokerOptions<AnyTopics>>): KafkaBroker<AnyTopics> {
@@ -158,7 +190,122 @@ describe('rights', () => {
     }
     expect(await all(owner.topic(name).read({ until: 'latest' }))).toEqual([])
   })
+
+  /** A topic with a record in it, and a member of Carol's that has read it by her rights. */
+  async function member(): Promise<{
+    name: string
+    id: string
+    owner: KafkaBroker<AnyTopics>
+    stranger: KafkaBroker<AnyTopics>
+  }> {
+    const name = fresh('orders')
+    const id = fresh('billing')
+    const owner = broker({ tls: { ca }, sasl: plain })
+    await owner.createTopic(name)
+    await owner.topic(name).publish({ value: 1 })
+    await allow(['read', 'topic', name], ['describe', 'topic', name], ['read', 'group', id])
+    return { name, id, owner, stranger: broker({ tls: { ca }, sasl: carol }) }
+  }
+  const values = (records: readonly ConsumerRecord<any>[]): unknown[] => records.map(({ value }) => value)
+
+  // Kafka: FetchCollector.handleInitializeErrors throws out of poll(), and leaves the group alone.
+  test('a topic that may not be read any more: poll() rejects, and goes on where it was when it may', async () => {
+    const { name, id, owner, stranger } = await member()
+    await using _ = owner
+    await using __ = stranger
+    const consumer = stranger.group(id, { topics: name }).join()
+    expect(values(await consumer.poll())).toEqual([1])
+    const { memberId } = consumer
+    await revoke(['read', 'topic', name])
+    const refused = { code: 'TOPIC_AUTHORIZATION_FAILED', details: { topic: name } }
+    expect(await failure(() => within('a refusal', refusal(consumer)))).toMatchObject(refused)
+    expect(consumer.assignment).toEqual([{ topic: name, partition: 0 }])
+    await owner.topic(name).publish({ value: 2 })
+    await allow(['read', 'topic', name])
+    expect(values(await within('what came meanwhile', patiently(consumer)))).toEqual([2])
+    expect(consumer.memberId).toBe(memberId)
+  })
+
+  test('the same in run(): it rejects, and the consumer closes', async () => {
+    const { name, id, owner, stranger } = await member()
+    await using _ = owner
+    await using __ = stranger
+    const group = stranger.group(id, { topics: name })
+    const consumer = group.join()
+    const handled: unknown[] = []
+    const running = failure(() => consumer.run(({ value }) => handled.push(value)))
+    await group.caughtUp()
+    await revoke(['read', 'topic', name])
+    expect(await within('a refusal', running)).toMatchObject({
+      code: 'TOPIC_AUTHORIZATION_FAILED',
+      details: { topic: name },
+    })
+    expect([handled, consumer.closed]).toEqual([[1], true])
+  })
+
+  // Kafka: AbstractHeartbeatRequestManager.onErrorResponse: told by poll(), the member stays as it is.
+  test('a topic that may not be seen any more, as heartbeats find: poll() rejects, and the member stays one', async () => {
+    const { name, id, owner, stranger } = await member()
+    await using _ = owner
+    await using __ = stranger
+    const group = stranger.group(id, { topics: name })
+    const consumer = group.join()
+    expect(values(await consumer.poll())).toEqual([1])
+    const { memberId } = consumer
+    await consumer.commit()
+    const uncaught: unknown[] = []
+    const onUncaught = (error: unknown): void => void uncaught.push(error)
+    process.on('uncaughtException', onUncaught)
+    try {
+      await revoke(['read', 'topic', name], ['describe', 'topic', name])
+      // After an outage a heartbeat says everything anew, also what it subscribes to: only then it is looked at.
+      await node.stop()
+      await node.again()
+      const refused = { code: 'TOPIC_AUTHORIZATION_FAILED' }
+      expect(await failure(() => within('a refusal', refusal(consumer)))).toMatchObject(refused)
+      expect(await failure(() => within('another', refusal(consumer)))).toMatchObject(refused)
+      await owner.topic(name).publish({ value: 2 })
+      await allow(['describe', 'topic', name], ['read', 'topic', name])
+      expect(values(await within('what came meanwhile', patiently(consumer)))).toEqual([2])
+      expect(consumer.memberId).toBe(memberId)
+      await consumer.close()
+    } finally {
+      process.off('uncaughtException', onUncaught)
+    }
+    expect(uncaught).toEqual([])
+  })
+
+  test('a group that may not be used any more: the member loses everything, poll() says why, until it may again', async () => {
+    const { name, id, owner, stranger } = await member()
+    await using _ = owner
+    await using __ = stranger
+    const lost: unknown[] = []
+    const group = stranger.group(id, { topics: name })
+    const consumer = group.join({ onLost: partitions => void lost.push(...partitions) })
+    expect(values(await consumer.poll())).toEqual([1])
+    await consumer.commit()
+    await revoke(['read', 'group', id])
+    const refused = { code: 'GROUP_AUTHORIZATION_FAILED', details: { group: id } }
+    expect(await failure(() => within('a refusal', refusal(consumer)))).toMatchObject(refused)
+    expect(lost).toEqual([{ topic: name, partition: 0 }])
+    expect(consumer.assignment).toEqual([])
+    await owner.topic(name).publish({ value: 2 })
+    await allow(['read', 'group', id])
+    expect(values(await within('what came meanwhile', patiently(consumer)))).toEqual([2])
+  })
 })
+
+/** Polls until it rejects. */
+async function refusal(consumer: Consumer<ConsumerRecord<any>>): Promise<never> {
+  for (;;) await consumer.poll()
+}
+/** Polls until there is something, whatever it is refused meanwhile. */
+async function patiently(consumer: Consumer<ConsumerRecord<any>>): Promise<ConsumerRecord<any>[]> {
+  for (;;) {
+    const records = await consumer.poll().catch(() => [])
+    if (records.length > 0) return records
+  }
+}
 
 describe('TLS', () => {
   test('a certificate that nobody vouches for: NETWORK_EXCEPTION at once, not tried again', async () => {

@@ -284,15 +284,28 @@ export class InMemoryTopic<V = unknown, K extends Key = string> implements Memor
   }
 }
 
+/** `replicas` are a cluster's: topics that both are given may say them. `clock` and `publish` come from the broker. */
+const topicOptions = [
+  'partitions',
+  'partitioner',
+  'cleanupPolicy',
+  'retention',
+  'segmentRecords',
+  'codec',
+  'replicas',
+  'clock',
+  'publish',
+]
+
 function checkTopicOptions<V>(name: string, options: TopicOptions<V>): void {
-  checkOptions(`options of topic ${name}`, options)
+  checkOptions(`options of topic ${name}`, options, topicOptions)
   const { partitions, partitioner, cleanupPolicy, retention, segmentRecords, codec } = options
   if (partitions !== undefined && (!Number.isSafeInteger(partitions) || partitions < 1))
     throw new MillraceError('INVALID_PARTITIONS', { topic: name, partitions })
   if (partitioner !== undefined) checkFunction('partitioner', partitioner)
   if (cleanupPolicy !== undefined) checkOneOf('cleanupPolicy', cleanupPolicy, ['delete', 'compact'])
   if (segmentRecords !== undefined) checkWhole('segmentRecords', segmentRecords, 1)
-  checkOptions('retention', retention)
+  checkOptions('retention', retention, ['ms', 'records', 'consumed'])
   if (retention?.ms !== undefined) checkWhole('retention.ms', retention.ms, 0)
   if (retention?.records !== undefined) checkWhole('retention.records', retention.records, 0)
   if (retention?.consumed !== undefined) checkOneOf('retention.consumed', retention.consumed, [true, false])

@@ -38,7 +38,9 @@ export function specOfQueried({ subtopologies, globalStores }: TopologyPlan, sub
     (table !== undefined && isTablePlace(table) ? table.supplier.queryableStore : undefined)
   const known = [...subtopologies.flatMap(({ stores }) => stores), ...globalStores.map(({ spec }) => spec)]
   if (found !== undefined && found.kind !== undefined && known.includes(found)) return found
-  throw new MillraceError('UNKNOWN_STORE', { store: found?.name ?? table?.name ?? shown(subject) })
+  throw new MillraceError('UNKNOWN_STORE', {
+    store: found?.name ?? table?.name ?? (typeof subject === 'string' ? subject : shown(subject)),
+  })
 }
 
 /** A store as those who may only read see it; of the kind that its spec says. */

@@ -294,6 +294,16 @@ describe('arguments and options', () => {
     expect(() => windowed.count({ retentionMs: least })).not.toThrow()
   })
 
+  test('options of windows and stores: none at all, and one that is misspelt', () => {
+    for (const make of [timeWindows, slidingWindows, sessionWindows, joinWindows] as ((options?: any) => unknown)[]) {
+      for (const none of [undefined, null, 5]) refused(() => make(none), 'INVALID_CONFIG', 'options of', String(none))
+      const all = { sizeMs: 5, differenceMs: 5, gapMs: 5 }
+      refused(() => make({ ...all, graceMS: 5 }), 'INVALID_CONFIG', 'must be left out', 'graceMs')
+    }
+    refused(() => windowStore('w', undefined as any), 'INVALID_CONFIG', 'sizeMs', 'undefined')
+    refused(() => sessionStore('s', undefined as any), 'INVALID_CONFIG', 'retentionMs', 'undefined')
+  })
+
   test('stores of processors', () => {
     refused(() => windowStore('w', { sizeMs: 10, retentionMs: 9 }), 'INVALID_CONFIG', 'retentionMs', '9')
     refused(() => windowStore('w', { sizeMs: -1, retentionMs: 9 }), 'INVALID_CONFIG', 'sizeMs', '-1')
@@ -342,7 +352,7 @@ describe('the driver', () => {
     refused(() => driver.query(filtered), 'UNKNOWN_STORE', 'KTABLE-FILTER')
     refused(() => driver.query(counting().counts), 'UNKNOWN_STORE', 'counts')
     refused(() => driver.query(keyValueStore('mine')), 'UNKNOWN_STORE', 'mine')
-    refused(() => driver.query('counts' as any), 'UNKNOWN_STORE')
+    refused(() => driver.query('counts' as any), 'UNKNOWN_STORE', 'no store "counts"')
   })
 
   test('tasks and times that there are not, and a driver that is closed', () => {
@@ -550,7 +560,11 @@ describe('callbacks at work', () => {
       }
     })
     const topology = builder.build()
-    refused(() => new TopologyTestDriver(topology, { onError: () => 'continue' }), 'HANDLER_FAILED', 'init of task 0_0')
+    refused(
+      () => new TopologyTestDriver(topology, { onError: () => 'continue' }),
+      'HANDLER_FAILED',
+      'failed on init of task 0_0 (attempts',
+    )
   })
 
   test('what processors hand to their context', () => {

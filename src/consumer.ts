@@ -248,6 +248,8 @@ export class EngineConsumer<R extends AnyRecord> extends Closing implements Cons
 
   seek(topic: R['topic'], partition: number, to: StartFrom): void {
     this.#checkOpen()
+    if (typeof topic !== 'string' || typeof partition !== 'number')
+      throw new TypeError(`seek() takes a topic, a partition and a start; got ${show(topic)}, ${show(partition)}`)
     const term = this.#owned({ topic, partition })
     checkStart(to, term)
     term.seek(to)

@@ -50,6 +50,9 @@ export default defineConfig({
                 name: 'kafka',
                 include: [onKafka],
                 globalSetup: 'test/kafka/start-cluster.ts',
+                // They wait most of the time: for sessions to end, for brokers to come back.
+                maxWorkers: 3,
+                sequence: { groupOrder: 1 },
                 testTimeout: 60_000,
                 hookTimeout: 60_000,
               },

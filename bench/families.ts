@@ -13,6 +13,9 @@ import { rebalance } from './measures/rebalance.js'
 import { retention } from './measures/retention.js'
 import { scale } from './measures/scale.js'
 import { size } from './measures/size.js'
+import { streams } from './measures/streams.js'
+import { streamsDriver } from './measures/streams-driver.js'
+import { streamsState } from './measures/streams-state.js'
 
 /** In the order of the table; each is measured in a process of its own, so that none sees what another left behind. */
 export const families: { readonly [name: string]: Family } = {
@@ -30,5 +33,8 @@ export const families: { readonly [name: string]: Family } = {
   'cold-start': coldStart,
   size,
   interceptors,
+  streams,
+  'streams-driver': streamsDriver,
+  'streams-state': streamsState,
   scale,
 }

@@ -64,9 +64,11 @@ const messages: { readonly [Code in ErrorCode]: (details: ErrorDetails[Code]) =>
   FENCED_INSTANCE_ID: d =>
     `A newer member of group ${d.group} has joined as instance ${d.instanceId}: this one is out for good`,
   NOT_ASSIGNED: d => `${at(d)} is not assigned to this consumer`,
-  // A processor's init() in millrace/streams has no record: its topic says where, its partition and offset are -1.
+  // Without a record, `topic` says what was called.
   HANDLER_FAILED: d =>
-    `The handler failed on ${d.offset < 0 ? d.topic : `${at(d)} offset ${d.offset}`} (attempts: ${d.attempts}); see cause`,
+    d.offset < 0
+      ? `The handler failed at ${d.topic}; see cause`
+      : `The handler failed on ${at(d)} offset ${d.offset} (attempts: ${d.attempts}); see cause`,
   UNKNOWN_SERVER_ERROR: d => `Unexpected error: ${d.error}`,
   NETWORK_EXCEPTION: d => `${d.what} failed${d.address === undefined ? '' : ` at ${d.address}`}: no connection`,
   UNSUPPORTED_VERSION: d => `${d.what} is not supported: it needs ${d.needed}`,

@@ -1,10 +1,12 @@
 import { EngineConsumer } from '../consumer.js'
+import type { ResolvedGroupOptions, Source } from '../engine.js'
 import { type AnyRecord, MillraceError, type TopicPartition } from '../index.js'
 import { keyOf } from './by-topic.js'
 import { backoff, type Cluster } from './cluster.js'
-import { committedOffsets } from './committed-offsets.js'
+import { nextOf, standings } from './committed-offsets.js'
 import { describeGroup } from './group-admin.js'
 import { findOffsets, type Isolation } from './offsets.js'
+import type { ClusterSource } from './source.js'
 
 /** Between two looks at the members of this process, which cost nothing. */
 const lookMs = 20
@@ -17,6 +19,7 @@ export interface CatchingUp<R extends AnyRecord> {
   readonly cluster: Cluster
   readonly isolation: Isolation
   readonly autoCommits: boolean
+  readonly autoOffsetReset: ResolvedGroupOptions['autoOffsetReset']
   /** Those of this process that are not closed. */
   consumers(): Iterable<EngineConsumer<R>>
 }
@@ -30,32 +33,34 @@ export async function caughtUp<R extends AnyRecord>(
   group: CatchingUp<R>,
   partitions: readonly TopicPartition[],
 ): Promise<void> {
-  const { cluster, isolation, id } = group
+  const { cluster, isolation, id, autoOffsetReset } = group
   const questions = partitions.map(({ topic, partition }) => ({ topic, partition, at: 'latest' as const }))
   const starts = partitions.map(({ topic, partition }) => ({ topic, partition, at: 'earliest' as const }))
-  const [ends, begins, committed] = await Promise.all([
+  const [ends, begins, stands] = await Promise.all([
     findOffsets(cluster, questions, isolation),
     findOffsets(cluster, starts, isolation),
-    committedOffsets(cluster, id, partitions),
+    standings(cluster, id, partitions),
   ])
+  const nextIn = (found: typeof stands, where: TopicPartition): number | undefined =>
+    nextOf(found.get(keyOf(where)), autoOffsetReset)
   let open = partitions.flatMap((where, i) =>
-    (committed.get(keyOf(where)) ?? begins[i]!) < ends[i]! ? [{ where, end: ends[i]! }] : [],
+    (nextIn(stands, where) ?? begins[i]!) < ends[i]! ? [{ where, end: ends[i]! }] : [],
   )
   let abandoned = 0
   for (let looks = 0, asked = 0, askAt = 0; ; looks++) {
-    open = open.filter(({ where, end }) => (committedHere(group, where) ?? -1) < end)
+    open = open.filter(({ where, end }) => (nextHere(group, where) ?? -1) < end)
     if (open.length === 0) return
     hurry(group)
-    const foreign = open.filter(({ where }) => committedHere(group, where) === undefined)
+    const foreign = open.filter(({ where }) => nextHere(group, where) === undefined)
     const now = Date.now()
     if (foreign.length > 0 && now >= askAt) {
       askAt = now + backoff(asked++)
-      const found = await committedOffsets(
+      const found = await standings(
         cluster,
         id,
         foreign.map(({ where }) => where),
       )
-      open = open.filter(({ where, end }) => (found.get(keyOf(where)) ?? -1) < end)
+      open = open.filter(({ where, end }) => (nextIn(found, where) ?? -1) < end)
       const left = foreign.filter(({ where }) => open.some(other => other.where === where))
       abandoned = left.length > 0 && (await nobodyDoes(group, left)) ? abandoned + 1 : 0
       if (abandoned >= looksBeforeClosed)
@@ -66,17 +71,17 @@ export async function caughtUp<R extends AnyRecord>(
   }
 }
 
-/** What a member of this process has committed of what it owns; undefined for what none of them owns. */
-function committedHere<R extends AnyRecord>(
-  group: CatchingUp<R>,
-  { topic, partition }: TopicPartition,
-): number | undefined {
+/** Where a member of this process has committed, or begun, what it owns; undefined for what none of them owns. */
+function nextHere<R extends AnyRecord>(group: CatchingUp<R>, { topic, partition }: TopicPartition): number | undefined {
   for (const consumer of group.consumers()) {
     const source = EngineConsumer.memberOf(consumer).term(topic, partition)?.source
-    if (source !== undefined) return source.committed ?? -1
+    if (source !== undefined) return nextOfSource(source) ?? -1
   }
   return undefined
 }
+
+const nextOfSource = <R extends AnyRecord>(source: Source<R>): number | undefined =>
+  source.committed ?? (source as ClusterSource<R>).begun
 
 /** Somebody waits for commits: what is finished is committed before its interval is over. */
 function hurry<R extends AnyRecord>(group: CatchingUp<R>): void {
@@ -84,7 +89,7 @@ function hurry<R extends AnyRecord>(group: CatchingUp<R>): void {
   for (const consumer of group.consumers()) {
     const member = EngineConsumer.memberOf(consumer)
     const behind = [...member.terms].some(
-      ({ finished, source }) => finished !== undefined && finished > (source.committed ?? -1),
+      ({ finished, source }) => finished !== undefined && finished > (nextOfSource(source) ?? -1),
     )
     if (behind && member.idle) member.autoCommit.commitThen(() => {})
   }

@@ -83,17 +83,15 @@ export class Cluster {
   }
   /** Undefined while there is none, none is known, or what is known is outdated: metadata() asks. */
   leaderOf(topic: string, partition: number): number | undefined {
+    this.#freshen(topic)
     const leader = this.#topics.get(topic)?.partitions[partition]?.leader
     return leader === undefined || leader < 0 || this.#topics.heardAt(topic) === undefined ? undefined : leader
   }
 
   /** Waits until the topic is known. UNKNOWN_TOPIC_OR_PARTITION when it is not there. */
   async metadata(name: string, options: Partial<RequestOptions> = {}): Promise<TopicMetadata> {
-    const heardAt = this.#topics.heardAt(name)
-    if (heardAt !== undefined) {
-      if (Date.now() - heardAt >= metadataAgeMs) this.refresh([name]).catch(() => {})
-      return this.#topics.get(name)!
-    }
+    this.#freshen(name)
+    if (this.#topics.heardAt(name) !== undefined) return this.#topics.get(name)!
     const about = { what: `Looking for topic ${name}`, topic: name, ...options.about }
     const started = Date.now()
     return this.retrying(
@@ -108,6 +106,18 @@ export class Cluster {
       error => kafkaNameOf(error) !== 'UNKNOWN_TOPIC_OR_PARTITION' || Date.now() - started < unknownTopicMs,
     )
   }
+
+  /** What was heard long ago is asked for anew, and nobody waits for it: the topic may have grown. */
+  #freshen(name: string): void {
+    const heardAt = this.#topics.heardAt(name)
+    if (heardAt === undefined || Date.now() - heardAt < metadataAgeMs || this.#freshening) return
+    this.#freshening = true
+    const over = (): void => {
+      this.#freshening = false
+    }
+    this.refresh([name]).then(over, over)
+  }
+  #freshening = false
 
   /** Asks the cluster about topics, and who is in it; several calls become one question. */
   refresh(names: Iterable<string>): Promise<void> {

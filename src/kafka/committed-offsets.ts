@@ -1,3 +1,4 @@
+import type { ResolvedGroupOptions } from '../engine.js'
 import type { TopicPartition } from '../index.js'
 import { byTopic, keyOf } from './by-topic.js'
 import type { Cluster, RequestOptions } from './cluster.js'
@@ -19,6 +20,11 @@ export interface Standing {
   /** It has committed nothing there, only begun. */
   readonly begun: boolean
 }
+/** Where a group goes on: at what it has committed or, under 'latest', where it has begun. */
+export function nextOf(standing: Standing | undefined, autoOffsetReset: AutoOffsetReset): number | undefined {
+  return standing?.begun === true && autoOffsetReset !== 'latest' ? undefined : standing?.offset
+}
+type AutoOffsetReset = ResolvedGroupOptions['autoOffsetReset']
 type Asking = Omit<RequestOptions, 'about'>
 
 /** Nothing for a partition in which the group has not even begun. Kafka: OffsetFetch. */

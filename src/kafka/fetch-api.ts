@@ -5,7 +5,7 @@ export interface FetchedPartition {
   readonly partition: number
   readonly errorCode: number
   readonly aborted: readonly AbortedTransaction[]
-  /** Record batches as the log has them, the last one perhaps not whole. */
+  /** Whole record batches as the log has them, if there are any. */
   readonly records: Buffer | undefined
 }
 export interface FetchAnswer {
@@ -19,6 +19,9 @@ type FetchApi = Api<FetchArgs, FetchAnswer>
 
 const apiKey = 1
 const apiVersion = 17
+/** The base offset, then the length of what follows. Kafka: Records.SIZE_OFFSET, LOG_OVERHEAD. */
+const batchLengthAt = 8
+const batchHeader = 12
 let made: FetchApi | undefined
 
 /**
@@ -30,12 +33,13 @@ export function fetchApi(kafka: Kafka): FetchApi {
     apiKey,
     apiVersion,
     kafka.fetchV17.createRequest,
-    (_id, _key, _version, reader) => read(kafka, reader),
+    (_id, _key, _version, reader) => readFetchAnswer(kafka, reader),
   )
   return made
 }
 
-function read(kafka: Kafka, reader: Reader): FetchAnswer {
+/** Kafka: FetchResponse. */
+export function readFetchAnswer(kafka: Kafka, reader: Reader): FetchAnswer {
   // How long the broker held it back for a quota.
   reader.readInt32()
   const errorCode = reader.readInt16()
@@ -60,9 +64,23 @@ function partition(reader: Reader): FetchedPartition {
   // The replica that the broker would rather have asked: none where no rack is named.
   reader.readInt32()
   const size = reader.readUnsignedVarInt() - 1
-  const records = size > 0 ? reader.buffer.slice(reader.position, reader.position + size) : undefined
+  const whole = wholeBatches(reader, size)
+  const records = whole > 0 ? reader.buffer.slice(reader.position, reader.position + whole) : undefined
   if (size > 0) reader.skip(size)
   return { partition: index, errorCode, aborted, records }
+}
+
+/** How many of so many bytes are whole batches: a broker cuts the last one off at the size that was asked for. */
+function wholeBatches(reader: Reader, size: number): number {
+  let whole = 0
+  while (whole + batchHeader <= size) {
+    const length = reader.buffer.readInt32BE(reader.position + whole + batchLengthAt)
+    // Whoever reads them tells what is wrong with them.
+    if (length < 0) return size
+    if (whole + batchHeader + length > size) break
+    whole += batchHeader + length
+  }
+  return whole
 }
 
 /** A compact array, each of its entries with tagged fields behind it. */

@@ -97,7 +97,8 @@ export class Fetcher<R extends AnyRecord = AnyRecord> {
 
   /**
    * Equal shares: a partition that nobody reads can't take the memory of the others. Of each there may be one share that is
-   * read, one that comes, and the copy that is made of it: three of them are twice fetchBytes.
+   * read, one that comes, and the copy that is made of it: three of them are twice fetchBytes. More only where a batch is
+   * larger than a share: of a partition that holds nothing a broker sends one batch at least (KIP-74).
    */
   get #share(): number {
     const share = Math.floor((2 * this.#options.fetchBytes) / (3 * Math.max(1, this.#feeds.size)))
@@ -189,10 +190,12 @@ export class Fetcher<R extends AnyRecord = AnyRecord> {
   #refused(asked: Asked<R>, code: number): void {
     const { feed } = asked
     const { topic, partition } = feed
-    const error = errorOf(code, { what: `Fetching from ${topic}-${partition}`, topic, partition })
+    const { offset } = asked
+    const error = errorOf(code, { what: `Fetching from ${topic}-${partition}`, topic, partition, offset })
     const name = kafkaNameOf(error)
     if (name === 'OFFSET_OUT_OF_RANGE') return feed.outOfRange(asked)
-    if (!error.retriable && name !== 'UNKNOWN_SERVER_ERROR') return feed.failed(asked, error)
+    const passes = (error.retriable && name !== 'CORRUPT_MESSAGE') || name === 'UNKNOWN_SERVER_ERROR'
+    if (!passes) return feed.failed(asked, error)
     feed.unanswered(asked)
     this.#stale.add(topic)
   }

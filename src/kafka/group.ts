@@ -19,7 +19,7 @@ import {
 import { keyOf } from './by-topic.js'
 import { caughtUp } from './caught-up.js'
 import type { Cluster } from './cluster.js'
-import { committedOffsets, standings } from './committed-offsets.js'
+import { committedOffsets, nextOf, standings } from './committed-offsets.js'
 import { describeGroup, writeOffsets } from './group-admin.js'
 import { MemberEngine } from './member-engine.js'
 import { findOffsets, type OffsetQuestion } from './offsets.js'
@@ -131,13 +131,11 @@ export class KafkaGroup<R extends AnyRecord> implements ConsumerGroup<R> {
       standings(cluster, this.id, partitions),
       findOffsets(cluster, asking(partitions, 'latest'), options.isolation),
     ])
-    const fromEnd = this.resolved.autoOffsetReset === 'latest'
-    const standsAt = (where: TopicPartition): number | undefined => {
-      const standing = stands.get(keyOf(where))
-      return standing?.begun === true && !fromEnd ? undefined : standing?.offset
-    }
+    const { autoOffsetReset } = this.resolved
+    const standsAt = (where: TopicPartition): number | undefined => nextOf(stands.get(keyOf(where)), autoOffsetReset)
     const fresh = partitions.filter(where => standsAt(where) === undefined)
-    const starts = fromEnd ? [] : await findOffsets(cluster, asking(fresh, 'earliest'), options.isolation)
+    const starts =
+      autoOffsetReset === 'latest' ? [] : await findOffsets(cluster, asking(fresh, 'earliest'), options.isolation)
     const startOf = new Map(fresh.map((where, i) => [keyOf(where), starts[i]]))
     return partitions.reduce((lag, where, i) => {
       const next = standsAt(where) ?? startOf.get(keyOf(where)) ?? ends[i]!
@@ -172,6 +170,7 @@ export class KafkaGroup<R extends AnyRecord> implements ConsumerGroup<R> {
       cluster,
       isolation: options.isolation,
       autoCommits: this.resolved.commitMode === 'autoCommit',
+      autoOffsetReset: this.resolved.autoOffsetReset,
       consumers: () => [...this.#consumers].filter(consumer => !consumer.closed),
     }
     await caughtUp<R>(group, await this.#partitions())

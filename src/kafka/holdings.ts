@@ -1,4 +1,4 @@
-import type { MemberPort, Source } from '../engine.js'
+import type { MemberPort, ResolvedGroupOptions, Source } from '../engine.js'
 import { type AnyRecord, MillraceError, type NextOffset } from '../index.js'
 import type { Cluster } from './cluster.js'
 import type { CommitQueue } from './commit-queue.js'
@@ -9,6 +9,7 @@ import { ClusterSource, type Questions } from './source.js'
 /** What the holdings of a member stand on. */
 export interface HoldingsHost<R extends AnyRecord> {
   readonly topics: readonly string[]
+  readonly options: Pick<ResolvedGroupOptions, 'autoOffsetReset'>
   readonly cluster: Pick<Cluster, 'topic' | 'topicName' | 'isMissing' | 'refresh'>
   readonly state: MemberState
   readonly commits: Pick<CommitQueue, 'pending' | 'whenAnswered'>
@@ -43,9 +44,10 @@ export class Holdings<R extends AnyRecord> {
     const { topics, cluster } = this.#host
     for (const topic of topics) this.#counts.set(topic, cluster.topic(topic)?.partitions.length ?? 0)
   }
-  /** All that it owns is assigned, all that is assigned it owns. */
+  /** All that it owns is assigned, all that is assigned it owns, and it is known where what was asked for begins. */
   get settled(): boolean {
-    return this.#host.state.settled && this.#wanted.size === 0
+    if (!this.#host.state.settled || this.#wanted.size > 0) return false
+    return [...this.#sources.values()].every(source => !source.asking)
   }
 
   reconcile(): void {
@@ -82,7 +84,7 @@ export class Holdings<R extends AnyRecord> {
   }
 
   #grantMissing(learn = true): void {
-    const { state, cluster, port } = this.#host
+    const { state, cluster, port, options } = this.#host
     const granted: ClusterSource<R>[] = []
     let unknown = false
     for (const { topicId, partitions } of state.missing) {
@@ -99,6 +101,8 @@ export class Holdings<R extends AnyRecord> {
       }
     }
     if (granted.length > 0) port.granted(granted)
+    // Rule 24: 'latest' is where the log ends now, not when it is polled first.
+    if (options.autoOffsetReset === 'latest') for (const source of granted) source.resolve('committed')
     if (unknown && learn) this.#learn()
   }
   #own(topic: string, topicId: string, partition: number): ClusterSource<R> {

@@ -4,7 +4,6 @@ import type { Kafka } from './platformatic.js'
 export interface PartitionMetadata {
   /** The broker that leads it; -1 while there is none. */
   readonly leader: number
-  readonly leaderEpoch: number
 }
 export interface TopicMetadata {
   readonly name: string
@@ -54,8 +53,7 @@ export class KnownTopics {
       return
     }
     const list: PartitionMetadata[] = []
-    for (const { partitionIndex, leaderId, leaderEpoch } of partitions)
-      list[partitionIndex] = { leader: leaderId, leaderEpoch }
+    for (const { partitionIndex, leaderId } of partitions) list[partitionIndex] = { leader: leaderId }
     this.#refused.delete(name)
     this.#topics.set(name, { name, id: topicId, partitions: list, heardAt: Date.now() })
     this.#names.set(topicId, name)

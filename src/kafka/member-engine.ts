@@ -96,6 +96,7 @@ export class MemberEngine<R extends AnyRecord> implements Engine<R>, HoldingsHos
       autoOffsetReset: options.autoOffsetReset,
       committing: where => this.commits.pending(where),
       begin: (offsets, done) => this.commits.add(offsets, done, beginning),
+      answered: () => this.#lookAgain(),
     })
     this.#holdings = new Holdings<R>(this)
     this.#heartbeats = new Heartbeats(cluster, this.state, {
@@ -105,11 +106,7 @@ export class MemberEngine<R extends AnyRecord> implements Engine<R>, HoldingsHos
       answered: answer => this.#answered(answer),
       failed: error => this.#failed(error),
     })
-    // Nothing granted: the member looks again.
-    const changed = (): void => {
-      if (!this.#over && this.state.phase === 'member') this.port.granted([])
-    }
-    this.#target = new GroupTarget(cluster, { group, memberId, topics, changed })
+    this.#target = new GroupTarget(cluster, { group, memberId, topics, changed: () => this.#lookAgain() })
   }
 
   /** Undefined until the group has answered. */
@@ -122,6 +119,10 @@ export class MemberEngine<R extends AnyRecord> implements Engine<R>, HoldingsHos
   }
   get complete(): boolean {
     return this.#holdings.settled && this.#target.reached(this.state.epoch)
+  }
+  /** Nothing granted: the member looks again whether it is complete. */
+  #lookAgain(): void {
+    if (!this.#over && this.state.phase === 'member') this.port.granted([])
   }
   exists(topic: string, partition: number): boolean {
     return this.cluster.topic(topic)?.partitions[partition] !== undefined

@@ -50,7 +50,12 @@ export interface KafkaBrokerOptions<Topics extends object> {
   /** How consumers fetch ahead. */
   consumer?:
     | {
-        /** Kafka: fetch.max.bytes, in memory at most twice that. @default 52_428_800 */
+        /**
+         * Kafka: fetch.max.bytes, in memory at most twice that, shared equally by the partitions of a consumer. A record
+         * batch is never divided (KIP-74): where a share is less than a batch, one or two batches of each partition.
+         *
+         * @default 52_428_800
+         */
         fetchBytes?: number | undefined
         /**
          * Kafka: isolation.level. Positions move past what was aborted and past control records, so that they are no

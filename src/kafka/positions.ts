@@ -1,7 +1,7 @@
 import { type AnyRecord, MillraceError, type NextOffset, type TopicPartition } from '../index.js'
 import { keyOf } from './by-topic.js'
 import type { Cluster } from './cluster.js'
-import { standings } from './committed-offsets.js'
+import { nextOf, standings } from './committed-offsets.js'
 import { findOffsets, type Isolation, type OffsetQuestion } from './offsets.js'
 import type { Answer, ClusterSource, Question, Questions } from './source.js'
 
@@ -13,6 +13,8 @@ export interface PositionsOptions {
   begin(offsets: readonly NextOffset[], done: () => void): void
   /** A commit is on its way, which has precedence. */
   committing(where: TopicPartition): boolean
+  /** Some have been answered. */
+  answered(): void
 }
 
 interface Asked<R extends AnyRecord> {
@@ -74,7 +76,8 @@ export class Positions<R extends AnyRecord> implements Questions<R> {
       const { topic, partition } = source
       const standing = found.get(keyOf(source))
       if (standing?.begun === false) source.committed ??= standing.offset
-      const offset = source.committed ?? (autoOffsetReset === 'latest' ? standing?.offset : undefined)
+      const offset = source.committed ?? nextOf(standing, autoOffsetReset)
+      if (standing?.begun === true) source.begun = offset
       if (offset !== undefined) source.answer(one.to, { offset })
       else if (autoOffsetReset !== 'none') open.push(one)
       else source.answer(one.to, { error: new MillraceError('NO_OFFSET_FOR_PARTITION', { group, topic, partition }) })
@@ -101,7 +104,10 @@ export class Positions<R extends AnyRecord> implements Questions<R> {
       if (free.length === 0) resolve()
       else this.#options.begin(free, resolve)
     })
-    for (const [i, { source, to }] of asked.entries()) source.answer(to, { offset: source.committed ?? found[i]! })
+    for (const [i, { source, to }] of asked.entries()) {
+      source.begun = found[i]!
+      source.answer(to, { offset: source.committed ?? found[i]! })
+    }
   }
 
   async #look(asked: readonly Asked<R>[], wanted: readonly OffsetQuestion[]): Promise<void> {
@@ -123,6 +129,7 @@ export class Positions<R extends AnyRecord> implements Questions<R> {
       const answer: Answer = { error }
       for (const { source, to } of asked) source.answer(to, answer)
     }
+    this.#options.answered()
   }
 
   get #patiently(): { timeoutMs: number; signal: AbortSignal } {

@@ -96,20 +96,33 @@ export class RecordBatches {
     for (let at = 0; at + lengthEndsAt <= buffer.length; ) {
       const end = at + lengthEndsAt + buffer.readInt32BE(at + lengthAt)
       if (end > buffer.length) break
-      const baseOffset = this.#safeInt64(at)
-      if (buffer[at + magicAt] !== 2) throw this.#unsupported(buffer[at + magicAt]!)
+      const wrong = this.#wrongWith(at, end)
+      if (wrong !== undefined) {
+        // What comes before it is read first; the next fetch comes upon it.
+        if (nextOffset > fetchOffset) break
+        throw wrong
+      }
+      const baseOffset = this.#int64(at)
       const lastOffset = baseOffset + buffer.readInt32BE(at + lastOffsetDeltaAt)
-      const computed = this.#kafka.crc32c(buffer.subarray(at + attributesAt, end))
-      if (computed >>> 0 !== buffer.readUInt32BE(at + crcAt)) throw this.#corrupt(baseOffset)
+      const attributes = buffer.readInt16BE(at + attributesAt)
+      const skipped = aborted?.skips(buffer, at, attributes, lastOffset) ?? (attributes & controlBit) !== 0
       if (lastOffset >= fetchOffset) {
         nextOffset = lastOffset + 1
-        const attributes = buffer.readInt16BE(at + attributesAt)
-        const skipped = aborted?.skips(buffer, at, attributes, lastOffset) ?? (attributes & controlBit) !== 0
         if (!skipped && buffer.readInt32BE(at + countAt) > 0) batches.push({ at, end, baseOffset, lastOffset })
-      } else aborted?.skips(buffer, at, buffer.readInt16BE(at + attributesAt), lastOffset)
+      }
       at = end
     }
     return nextOffset
+  }
+
+  /** Of a whole batch. */
+  #wrongWith(at: number, end: number): MillraceError | undefined {
+    const buffer = this.#buffer
+    const offset = this.#int64(at)
+    if (!Number.isSafeInteger(offset)) return new MillraceError('OFFSET_OUT_OF_RANGE', { ...this.#where, offset })
+    if (buffer[at + magicAt] !== 2) return this.#unsupported(buffer[at + magicAt]!)
+    const computed = this.#kafka.crc32c(buffer.subarray(at + attributesAt, end))
+    return computed >>> 0 === buffer.readUInt32BE(at + crcAt) ? undefined : this.#corrupt(offset)
   }
 
   /** Pushes records from `offset` on; gives the next offset to read. INVALID_RECORD as Source.read says. */
@@ -162,14 +175,14 @@ export class RecordBatches {
     const batch = this.#batches[index]
     if (batch === undefined) return false
     const buffer = this.#buffer
-    const { at, end } = batch
+    const { at } = batch
     const attributes = buffer.readInt16BE(at + attributesAt)
     const compression = attributes & compressionBits
     if (compression === 0) {
       this.#records = buffer
       this.#at = at + recordsAt
     } else {
-      this.#records = decompress(this.#kafka, compression, buffer.subarray(at + recordsAt, end))
+      this.#records = this.#uncompressed(compression, batch)
       this.#at = 0
     }
     const { buffer: memory, byteOffset, length } = this.#records
@@ -181,6 +194,15 @@ export class RecordBatches {
     const maxTimestamp = Number(buffer.readBigInt64BE(at + maxTimestampAt))
     this.#appendTime = (attributes & logAppendTimeBit) === 0 ? undefined : maxTimestamp
     return true
+  }
+
+  #uncompressed(compression: number, { at, end, baseOffset }: Batch): Buffer {
+    try {
+      return decompress(this.#kafka, compression, this.#buffer.subarray(at + recordsAt, end))
+    } catch (error) {
+      if (error instanceof MillraceError) throw error
+      throw this.#corrupt(baseOffset, error)
+    }
   }
 
   /** The next record, if it is at `from` or later. What can't be decoded is come upon again. */
@@ -280,14 +302,11 @@ export class RecordBatches {
     return value % 2 === 0 ? value / 2 : -(value + 1) / 2
   }
 
-  #safeInt64(at: number): number {
-    const high = this.#buffer.readInt32BE(at)
-    const offset = high * 2 ** 32 + this.#buffer.readUInt32BE(at + 4)
-    if (Number.isSafeInteger(offset)) return offset
-    throw new MillraceError('OFFSET_OUT_OF_RANGE', { ...this.#where, offset })
+  #int64(at: number): number {
+    return this.#buffer.readInt32BE(at) * 2 ** 32 + this.#buffer.readUInt32BE(at + 4)
   }
-  #corrupt(offset: number): MillraceError {
-    return errorOf(2, { what: 'Reading', ...this.#where, offset })
+  #corrupt(offset: number, cause?: unknown): MillraceError {
+    return errorOf(2, { what: 'Reading', ...this.#where, offset }, undefined, cause)
   }
   #unsupported(magic: number): MillraceError {
     const what = `Message format v${magic} of ${this.#where.topic}-${this.#where.partition}`

@@ -18,24 +18,6 @@ export class Serialization {
   setCodec(topic: string, codec: Codec<unknown>): void {
     this.#codecs.set(topic, codec)
   }
-
-  /** The key of a record that was read; the bytes are the reader's own. */
-  key(bytes: Buffer): Key {
-    return this.keys === 'text' ? bytes.toString('utf8') : new Uint8Array(bytes)
-  }
-
-  /** The value of a record that was read. INVALID_RECORD with the codec's error as `cause`. */
-  value(bytes: Buffer, topic: string, partition: number, offset: number): unknown {
-    const codec = this.#codecs.get(topic)
-    try {
-      if (codec === undefined) return JSON.parse(bytes.toString('utf8'))
-      // Its own copy: what a codec keeps must not hold a whole batch, nor be changed by other readers.
-      return codec.decode(new Uint8Array(bytes))
-    } catch (cause) {
-      const reason = `the codec can't decode the value of ${topic}-${partition} offset ${offset}; see cause`
-      throw new MillraceError('INVALID_RECORD', { topic, reason }, { cause })
-    }
-  }
 }
 
 /** Values that could not be decoded, as they are stored; written to a dead letter topic they stay as they are. */

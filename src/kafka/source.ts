@@ -18,6 +18,8 @@ export class ClusterSource<R extends AnyRecord> implements Source<R> {
   /** It came while the group had members: under 'latest' too it is read from its start (groups.md 24). */
   readonly isNew: boolean
   committed: number | undefined
+  /** Where its group has begun under 'latest', as far as is known here. */
+  begun: number | undefined
   readonly #feed: Feed<R>
   readonly #questions: Questions<R>
   #asked: { readonly question: string; answer?: Answer } | undefined
@@ -62,6 +64,7 @@ export class ClusterSource<R extends AnyRecord> implements Source<R> {
 
   resolve(to: StartFrom | 'committed'): number | undefined {
     if (typeof to === 'number') return to
+    if (to === 'committed' && this.committed !== undefined) return this.committed
     const question = typeof to === 'string' ? to : `at ${to.timestamp}`
     if (this.#asked?.question !== question) {
       this.#asked = { question }
@@ -72,6 +75,10 @@ export class ClusterSource<R extends AnyRecord> implements Source<R> {
     this.#asked = undefined
     if ('error' in answer) throw answer.error
     return answer.offset
+  }
+  /** A question of it has not been answered yet. */
+  get asking(): boolean {
+    return this.#asked !== undefined && this.#asked.answer === undefined
   }
   answer(to: Question, answer: Answer): void {
     const question = typeof to === 'string' ? to : `at ${to.timestamp}`

@@ -38,9 +38,15 @@ export function specOfQueried({ subtopologies, globalStores }: TopologyPlan, sub
     (table !== undefined && isTablePlace(table) ? table.supplier.queryableStore : undefined)
   const known = [...subtopologies.flatMap(({ stores }) => stores), ...globalStores.map(({ spec }) => spec)]
   if (found !== undefined && found.kind !== undefined && known.includes(found)) return found
-  throw new MillraceError('UNKNOWN_STORE', {
-    store: found?.name ?? table?.name ?? (typeof subject === 'string' ? subject : shown(subject)),
-  })
+  const name = found?.name ?? table?.name
+  const why =
+    found !== undefined
+      ? `This topology has no store ${found.name}`
+      : name !== undefined
+        ? `${name} is kept in no store: a table's operation makes one that has the option \`store\``
+        : `query() takes a table, or the handle of a store; got ${shown(subject)}`
+  const store = name ?? (typeof subject === 'string' ? subject : shown(subject))
+  throw new MillraceError('UNKNOWN_STORE', { store }, { cause: new TypeError(why) })
 }
 
 /** A store as those who may only read see it; of the kind that its spec says. */

@@ -38,6 +38,7 @@ class World {
     const feed = (where: object, topicId: string): unknown => ({ ...where, topicId, close() {}, forget() {} })
     this.holdings = new Holdings<any>({
       topics: ['orders'],
+      options: { autoOffsetReset: 'earliest' },
       state: this.state,
       port,
       questions: { ask() {} },

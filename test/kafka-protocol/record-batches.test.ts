@@ -108,6 +108,33 @@ describe('what is wrong with them', () => {
     expect(isMillraceError(error, 'CORRUPT_MESSAGE') && error.details).toEqual({ ...where, offset: 5 })
   })
 
+  // Kafka: CompletedFetch.fetchRecords hands out what it has before it throws.
+  test('what comes before it is read first, and the next fetch comes upon it', () => {
+    const corrupt = batch({ values: ['2'], at: 6 })
+    corrupt[corrupt.length - 3]! ^= 1
+    const batches = reading([batch({ values: ['1'], at: 5 }), corrupt], 5)
+    expect([readAll(batches, 5), batches.nextOffset]).toEqual([[[5, 1]], 6])
+    expect(
+      isMillraceError(
+        thrown(() => reading([corrupt], 6)),
+        'CORRUPT_MESSAGE',
+      ),
+    ).toBe(true)
+  })
+
+  test('what can’t be uncompressed: CORRUPT_MESSAGE with the offset and the cause, and it can be sought past', () => {
+    const bytes = batch({ values: ['1', '2'], at: 5, compression: 'gzip' })
+    bytes.fill(0xff, 61)
+    bytes.writeUInt32BE(kafka.crc32c(bytes.subarray(21)) >>> 0, 17)
+    const batches = reading([bytes, batch({ values: ['3'], at: 7 })], 5)
+    for (let i = 0; i < 2; i++) {
+      const error = thrown(() => batches.read(5, 10, []))
+      expect(isMillraceError(error, 'CORRUPT_MESSAGE') && error.details).toEqual({ ...where, offset: 5 })
+      expect((error as Error).cause).toBeInstanceOf(Error)
+    }
+    expect(readAll(batches, 7)).toEqual([[7, 3]])
+  })
+
   test('an offset beyond 2^53: an error, not a wrong number', () => {
     const error = thrown(() => reading([batch({ values: ['1'], at: 2 ** 53 })], 0))
     expect(isMillraceError(error, 'OFFSET_OUT_OF_RANGE')).toBe(true)

@@ -68,3 +68,27 @@ test('what we publish the console consumer reads: keys, values, headers and time
   await within('the console consumer', consumer.ended)
   expect(consumer.printed.toSorted()).toEqual(expected.toSorted())
 })
+
+test("Java's tool for groups shows a group of ours: its member, its commits and its lag", async () => {
+  const id = fresh('group')
+  await using broker = onCluster({ clientId: 'shop' })
+  const topic = await broker.createTopic(fresh('orders'), { partitions: 2 })
+  await topic.publishAll(Array.from({ length: 10 }, (_, i) => ({ value: i, partition: i < 7 ? 0 : 1 })))
+  const consumer = broker.group(id, { topics: topic.name, commitMode: 'manualCommit' }).join()
+  await consumer.ready()
+  await consumer.commit([
+    { topic: topic.name, partition: 0, nextOffset: 5 },
+    { topic: topic.name, partition: 1, nextOffset: 3 },
+  ])
+  const tool = startJava('org.apache.kafka.tools.consumer.group.ConsumerGroupCommand', [
+    ...['--bootstrap-server', address, '--describe', '--group', id],
+  ])
+  await within('the tool', tool.ended)
+  const [head = [], ...rows] = tool.printed.filter(line => line.trim() !== '').map(line => line.trim().split(/\s+/))
+  const columns = ['TOPIC', 'PARTITION', 'CURRENT-OFFSET', 'LOG-END-OFFSET', 'LAG', 'CONSUMER-ID', 'CLIENT-ID']
+  const shown = rows.map(row => columns.map(column => row[head.indexOf(column)]))
+  expect(shown.toSorted()).toEqual([
+    [topic.name, '0', '5', '7', '2', consumer.memberId, 'shop'],
+    [topic.name, '1', '3', '3', '0', consumer.memberId, 'shop'],
+  ])
+})

@@ -275,6 +275,16 @@ describe("'latest'", () => {
     expect(broker.group(id, { topics: topic, ...latest })).toBe(group)
   })
 
+  test('it has begun when its member is ready(): what is published then is not skipped, whenever it is polled', async () => {
+    const { broker, group, topic } = await setUp(1, 3, latest)
+    await using _ = broker
+    const consumer = group.join()
+    await consumer.ready()
+    await broker.topic(topic).publish({ value: 3, partition: 0 })
+    const [record] = await within('the record', consumer.poll())
+    expect(record!.offset).toBe(3)
+  })
+
   test('when the last member has left, the group begins anew', async () => {
     const { broker, group, topic } = await setUp(1, 3, latest)
     await using _ = broker

@@ -4,6 +4,7 @@ import type { KafkaBroker } from 'millrace/kafka'
 import { describe, expect, test, vi } from 'vitest'
 import type { Cluster } from '../../src/kafka/cluster.js'
 import { type AnyTopics, failure, fresh, onCluster } from './support.js'
+import { within } from './world.js'
 
 const upTo = (count: number): number[] => [...Array(count).keys()]
 const clusterOf = (broker: KafkaBroker<AnyTopics>): Cluster => (broker as unknown as { cluster: Cluster }).cluster
@@ -123,6 +124,35 @@ describe('caughtUp()', () => {
     await consumer.close()
     await running
   })
+
+  // Rule 24: where 'latest' has begun counts as finished.
+  test.each(['manualCommit', 'autoCommit'] as const)(
+    "resolves on 'latest' when nothing has come since the group began, with %s, here and elsewhere",
+    async commitMode => {
+      await using here = onCluster()
+      await using there = onCluster()
+      const orders = await here.createTopic(fresh('orders'), { partitions: 2 })
+      await orders.publishAll(upTo(20).map(value => ({ value, partition: value % 2 })))
+      const id = fresh('billing')
+      const options = { topics: orders.name, autoOffsetReset: 'latest', commitMode } as const
+      await using consumer = here.group(id, options).join()
+      await consumer.ready()
+      await within('one that caught up', here.group(id, options).caughtUp())
+      await within('the same, seen from elsewhere', there.group(id, options).caughtUp())
+      await orders.publish({ value: 20, partition: 1 })
+      let caughtUp = false
+      const waiting = there
+        .group(id, options)
+        .caughtUp()
+        .then(() => {
+          caughtUp = true
+        })
+      expect((await consumer.poll()).map(({ value }) => value)).toEqual([20])
+      expect(caughtUp).toBe(false)
+      await consumer.commit()
+      await within('what came', waiting)
+    },
+  )
 
   test('a topic that none of the members reads: CLOSED', async () => {
     await using broker = onCluster()

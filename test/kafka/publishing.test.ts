@@ -3,9 +3,10 @@ import { createHash } from 'node:crypto'
 import zlib from 'node:zlib'
 import { jsonCodec, lastHeader, type RecordMetadata } from 'millrace'
 import type { KafkaBroker } from 'millrace/kafka'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 import { type Node, startNode } from './cluster.js'
 import { type AnyTopics, all, failure, fresh, onCluster } from './support.js'
+import { cluster, until } from './world.js'
 
 const upTo = (count: number): number[] => [...Array(count).keys()]
 
@@ -321,4 +322,30 @@ describe('keys and values', () => {
     expect(buried).toMatchObject({ key: 'k', value: { value: 'bad', digest: 'none' } })
     expect(lastHeader(buried!, '__dlq.errors.offset')).toBe('1')
   })
+})
+
+// Kafka: metadata.max.age.ms
+test('a topic that has grown: keys go where other clients send them, as soon as what is known of it is old', async () => {
+  await using broker = onCluster()
+  const orders = await broker.createTopic(fresh('orders'), { partitions: 1 })
+  await orders.publish({ key: 'a', value: 0 })
+  const own = cluster()
+  await own.request(
+    'any',
+    kafka => kafka.createPartitionsV3.api,
+    [[{ name: orders.name, count: 3, assignments: null as never }], 10_000, false],
+    { about: { what: 'Growing a topic' } },
+  )
+  await own.close()
+  const now = Date.now.bind(Date)
+  const later = vi.spyOn(Date, 'now').mockImplementation(() => now() + 300_000)
+  try {
+    const keys = ['a', 'b', 'c', 'd', 'e', 'f']
+    await until('more partitions than one', async () => {
+      const metadata = await Promise.all(keys.map(key => orders.publish({ key, value: 1 })))
+      return new Set(metadata.map(({ partition }) => partition)).size > 1
+    })
+  } finally {
+    later.mockRestore()
+  }
 })

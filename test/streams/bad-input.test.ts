@@ -20,10 +20,11 @@ type Topics = { a: any; b: any; c: any }
 const make = (): StreamsBuilder<Topics> => new StreamsBuilder<Topics>()
 
 /** What it throws: its code, and a message with these words. */
-function refused(act: () => unknown, code: ErrorCode, ...words: string[]): void {
+function refused(act: () => unknown, code: ErrorCode, ...words: string[]): Error {
   const error = thrownBy(act)
   if (!isMillraceError(error, code)) throw new Error(`Expected ${code}, got ${String(error)}`, { cause: error })
   for (const word of words) expect(error.message).toContain(word)
+  return error
 }
 function thrownBy(act: () => unknown): unknown {
   try {
@@ -35,7 +36,7 @@ function thrownBy(act: () => unknown): unknown {
 }
 
 describe('topologies that can not run', () => {
-  test('no source', () => refused(() => make().build(), 'TOPOLOGY', 'no topic'))
+  test('no source', () => void refused(() => make().build(), 'TOPOLOGY', 'no topic'))
 
   test('a name twice', () => {
     const builder = make()
@@ -349,10 +350,11 @@ describe('the driver', () => {
     const filtered = plain.filter(() => true)
     const driver = new TopologyTestDriver(builder.build())
     refused(() => driver.query(plain), 'UNKNOWN_STORE', 'KTABLE-SOURCE')
-    refused(() => driver.query(filtered), 'UNKNOWN_STORE', 'KTABLE-FILTER')
+    const thrown = refused(() => driver.query(filtered), 'UNKNOWN_STORE', 'KTABLE-FILTER')
+    expect(String(thrown.cause)).toContain('the option `store`')
     refused(() => driver.query(counting().counts), 'UNKNOWN_STORE', 'counts')
     refused(() => driver.query(keyValueStore('mine')), 'UNKNOWN_STORE', 'mine')
-    refused(() => driver.query('counts' as any), 'UNKNOWN_STORE', 'no store "counts"')
+    refused(() => driver.query('counts' as any), 'UNKNOWN_STORE', 'There is no store "counts"')
   })
 
   test('tasks and times that there are not, and a driver that is closed', () => {
@@ -489,8 +491,17 @@ describe('callbacks at work', () => {
   test('partitions and topics that a sink does not have', () => {
     const partition = failure(b => b.stream('a').to('b', { partition: v => onlyFor(v, 1, 0) }))
     expect(isMillraceError(partition, 'UNKNOWN_TOPIC_OR_PARTITION')).toBe(true)
-    expect(failure(b => b.stream('a').to('b', { partition: v => onlyFor(v, 0.5, 0) })).message).toContain('0.5')
-    expect(failure(b => b.stream('a').to(v => onlyFor(v, 7, 'b'))).message).toContain('gives a topic; got 7')
+    expect(partition.cause).toMatchObject({
+      message:
+        "KSTREAM-SINK-0000000001 can't write to topic b for the record at a-0 offset 1: There is no partition 1 of topic b",
+    })
+    const topic = failure(b => b.stream('a').to(v => onlyFor(v, 'no topic', 'b'), { name: 'mine' }))
+    expect(isMillraceError(topic, 'INVALID_TOPIC_EXCEPTION')).toBe(true)
+    expect(topic.cause).toMatchObject({ message: expect.stringContaining("mine can't write to topic no topic") })
+    const half = failure(b => b.stream('a').to('b', { partition: v => onlyFor(v, 0.5, 0) }))
+    expect(half.message).toMatch(/^KSTREAM-SINK-0000000001: .*0\.5/)
+    const number = failure(b => b.stream('a').to(v => onlyFor(v, 7, 'b')))
+    expect(number.message).toMatch(/^KSTREAM-SINK-0000000001: .*gives a topic; got 7/)
   })
 
   test('a store that a processor has not named', () => {
@@ -560,11 +571,17 @@ describe('callbacks at work', () => {
       }
     })
     const topology = builder.build()
-    refused(
-      () => new TopologyTestDriver(topology, { onError: () => 'continue' }),
-      'HANDLER_FAILED',
-      'failed on init of task 0_0 (attempts',
-    )
+    refused(() => new TopologyTestDriver(topology, { onError: () => 'continue' }), 'HANDLER_FAILED', 'init of task 0_0')
+  })
+
+  // Kafka: ApiUtils.checkSupplier, "must return a new object each time it is called".
+  test('one processor for two tasks', () => {
+    const builder = make()
+    const processor = { process() {} }
+    builder.stream('a').process(() => processor)
+    const topology = builder.build()
+    const thrown = refused(() => new TopologyTestDriver(topology, { partitions: 2 }), 'HANDLER_FAILED', 'task 0_1')
+    expect(String(thrown.cause)).toContain('KSTREAM-PROCESSOR-0000000001: each task needs a processor of its own')
   })
 
   test('what processors hand to their context', () => {

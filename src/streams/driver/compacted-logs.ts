@@ -16,7 +16,7 @@ export class CompactedLogs {
     else log.set(key, { value, timestamp })
   }
 
-  *records(): IterableIterator<ChangelogRecord> {
+  *records(): IterableIterator<Omit<ChangelogRecord, 'partition'>> {
     for (const [topic, log] of this.#topics) for (const [key, kept] of log) yield { topic, key, ...kept }
   }
 }

@@ -20,6 +20,9 @@ interface Forwarded {
   readonly headers?: Headers | undefined
 }
 
+/** Processors at work, or that have been. */
+const taken = new WeakSet<object>()
+
 /** A user's processor at its node. Kafka: ProcessorNode; with `fixedKey` the key is kept (FixedKeyProcessor). */
 export class ProcessOperator implements Operator {
   readonly #supplier: () => Processor<any, any, any, any> | FixedKeyProcessor<any, any, any>
@@ -48,6 +51,9 @@ export class ProcessOperator implements Operator {
     const made: unknown = this.#supplier()
     if (typeof (made as { process?: unknown } | null)?.process !== 'function')
       context.refuse('a processor is an object with process(); got', made)
+    // Kafka: ApiUtils.checkSupplier — tasks that shared one would share its context.
+    if (taken.has(made as object)) context.refuse('each task needs a processor of its own; was given one again:', made)
+    taken.add(made as object)
     this.#processor = made as Processor<any, any, any, any>
     this.#do('init', undefined, () => this.#processor.init?.(this.#facade()))
   }

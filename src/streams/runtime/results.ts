@@ -62,7 +62,7 @@ export class Results {
     const { writes } = this.#setting
     const { outputs, changes } = task.drain()
     writes.addOutputs(outputs)
-    writes.addChanges(changes, task.partition)
+    writes.addChanges(changes)
   }
 
   /** Whoever restores these tasks is told how far they have come, in the same step, unless the group knows. */

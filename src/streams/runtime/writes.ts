@@ -1,4 +1,5 @@
 import { type Broker, isMillraceError, MillraceError, type ProducerRecord, type Topic } from '../../index.js'
+import { refusalOf } from '../task/refusal.js'
 import type { ChangelogRecord, Output } from '../task/seam.js'
 
 type AnyTopic = Topic<any, string>
@@ -32,7 +33,9 @@ export class Writes {
 
   /** UNKNOWN_TOPIC_OR_PARTITION, INVALID_RECORD: as far as the broker can say at once (a cluster can't). */
   admit({ topic: name, partition, key }: Output): void {
+    if (name === this.#admitted && partition === undefined && key !== null) return
     const topic = this.topic(name)
+    this.#admitted = name
     if (partition !== undefined) {
       const partitions = topic.partitionCount()
       if (typeof partitions === 'number' && !(partition < partitions))
@@ -41,6 +44,9 @@ export class Writes {
     if (key === null && this.#isCompacted(topic))
       throw new MillraceError('INVALID_RECORD', { topic: name, reason: 'a compacted topic needs a key' })
   }
+
+  /** The topic that the latest of these was for, which therefore exists. */
+  #admitted: string | undefined
 
   /** Asked with a record that is written nowhere: what is wrong with its key is found before its partition. */
   #isCompacted(topic: AnyTopic): boolean {
@@ -68,9 +74,8 @@ export class Writes {
     for (const output of outputs) this.#queueOf(output.topic).push(output)
   }
   /** Of several changes of one row only the last, in the order of these: changelogs are compacted anyway. */
-  addChanges(changes: readonly ChangelogRecord[], partition: number): void {
-    for (const { topic, key, value, timestamp } of this.#latestOf(changes))
-      this.#queueOf(topic).push({ key, value, timestamp, partition })
+  addChanges(changes: readonly ChangelogRecord[]): void {
+    for (const change of this.#latestOf(changes)) this.#queueOf(change.topic).push(change)
   }
   #latestOf(changes: readonly ChangelogRecord[]): readonly ChangelogRecord[] {
     if (this.#unpaid > 0) {
@@ -129,7 +134,7 @@ export class Writes {
     } catch (error) {
       // The one that was taken last has been refused; those before it stay.
       queue.splice(0, Math.max(0, sending.taken - 1))
-      throw error
+      throw refusal(error, topic.name, queue.slice(0, 1))
     }
     if (!isThenable(answer)) {
       queue.length = 0
@@ -138,8 +143,12 @@ export class Writes {
     // They are the topic's now, however long it takes. Whoever flushes hears of it.
     this.#queues.delete(topic.name)
     this.#last = undefined
-    answer.then(undefined, () => {})
-    this.#answers.push(answer as Promise<unknown>)
+    const answered = Promise.resolve(answer).catch(error => {
+      // Which one it was is not known.
+      throw refusal(error, topic.name, queue)
+    })
+    answered.catch(() => {})
+    this.#answers.push(answered)
   }
 
   /** What was refused for now goes first, so that nothing is reordered; where it is refused for good, nothing more goes. */
@@ -164,6 +173,18 @@ export class Writes {
   async #settle(): Promise<void> {
     await Promise.all(this.#answers.splice(0))
   }
+}
+
+/** Of these records of one topic one can't be written. */
+function refusal(error: unknown, topic: string, records: readonly (ProducerRecord<unknown> | Output)[]): unknown {
+  const outputs = records.filter(record => 'sink' in record)
+  const from = records.length === 1 ? outputs[0]?.from : undefined
+  return refusalOf(
+    error,
+    topic,
+    outputs.map(({ sink }) => sink),
+    from,
+  )
 }
 
 /** Records on their way into a topic, once: how many have been taken is known when one is refused. One object for all steps. */

@@ -1,6 +1,6 @@
 // What a shell (TopologyTestDriver, Streams) needs of a built topology and of its tasks.
 import type { ConsumerRecord } from '../../index.js'
-import type { Headers } from '../record.js'
+import type { Headers, RecordContext } from '../record.js'
 import type { Subtopology } from '../topology/plan.js'
 
 /** A record that a task wants written. Repartition topics' values are encoded already (base64 text), where they have a codec. */
@@ -13,11 +13,16 @@ export interface Output {
   readonly value: unknown
   readonly timestamp: number
   readonly headers: Headers
+  /** For whoever can't write it to say: the node that wants it written, and the record that it follows from. */
+  readonly sink: string
+  readonly from: RecordContext
 }
-/** A record for a changelog topic, in the task's own partition; a value of null is a tombstone. Encoded as Output. */
+/** A record for a changelog topic; a value of null is a tombstone. Encoded as Output. */
 export interface ChangelogRecord {
   /** As topicName() gives it. */
   readonly topic: string
+  /** The task's own. */
+  readonly partition: number
   readonly key: string
   readonly value: unknown
   readonly timestamp: number
@@ -59,7 +64,7 @@ export interface TopologyTask {
   punctuate(time: 'stream time' | 'wall clock time'): void
   /** When punctuate('wall clock time') has something to do next. */
   readonly nextWallClockPunctuation: number | undefined
-  /** What was done since the last drain: first write it, then commit the offsets of the records processed. Changed times are among the changes once per drain. */
+  /** What was done since the last drain: first write it, then commit the offsets of the records processed. Changed times are among the changes once per drain, and so are changed rows, as a rule. */
   drain(): { readonly outputs: readonly Output[]; readonly changes: readonly ChangelogRecord[] }
   /** For queries: undefined for a store of another sub-topology. */
   store(name: string): unknown

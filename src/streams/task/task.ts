@@ -71,6 +71,7 @@ export class StreamTask implements TopologyTask, NodeHost {
   // ── from nothing, or from where it stopped elsewhere ──
 
   #makeStore(spec: StoreSpec): void {
+    const { partition } = this
     const changelog = this.subtopology.changelogs.find(({ store }) => store === spec.name)
     const topic = changelog && topicName(changelog.topic, this.#environment.applicationId)
     const format = this.#formatOf(spec)
@@ -84,7 +85,8 @@ export class StreamTask implements TopologyTask, NodeHost {
       changed:
         topic === undefined
           ? undefined
-          : (key, value, timestamp = this.#atWork.timestamp) => this.#changes.push({ topic, key, value, timestamp }),
+          : (key, value, timestamp = this.#atWork.timestamp) =>
+              this.#changes.push({ topic, partition, key, value, timestamp }),
     })
     this.#stores.set(spec.name, store)
     if (topic === undefined) return
@@ -211,13 +213,14 @@ export class StreamTask implements TopologyTask, NodeHost {
   drain(): ReturnType<TopologyTask['drain']> {
     const outputs = this.#outputs
     const changes = this.#changes
+    const { partition } = this
     for (const { topic, store, rows } of this.#changedRows)
       rows.drain((name, { value, timestamp }) =>
-        changes.push({ topic, key: store.rowName?.(name) ?? (name as string), value, timestamp }),
+        changes.push({ topic, partition, key: store.rowName?.(name) ?? (name as string), value, timestamp }),
       )
     const timestamp = Math.max(0, this.streamTime)
     for (const [key, value] of this.#times.changes())
-      changes.push({ topic: this.#timeChangelog, key, value, timestamp })
+      changes.push({ topic: this.#timeChangelog, partition, key, value, timestamp })
     this.#outputs = []
     this.#changes = []
     this.#outputsKept = 0

@@ -26,23 +26,23 @@ function taskOf(build: (builder: StreamsBuilder) => void, now = () => 0): Stream
 const counting = (builder: StreamsBuilder): void =>
   builder.stream('in').groupByKey().count({ store: 'counts' }).toStream().to('out')
 
-test('what was done is drained once, the times that changed once for each drain', () => {
+test('what was done is drained once; rows and times that have changed, once for each drain', () => {
   const task = taskOf(counting)
   task.start()
   expect(task.drain()).toEqual({ outputs: [], changes: [] })
   task.process(record(0, 5))
   task.process(record(1, 9))
-  const output = { topic: 'out', partition: undefined, key: 'k', headers: [] }
-  const counts = { topic: 'app-counts-changelog', key: 'k' }
+  const sink = 'KSTREAM-SINK-0000000003'
+  const output = { topic: 'out', partition: undefined, key: 'k', headers: [], sink, from: expect.anything() }
+  const counts = { topic: 'app-counts-changelog', partition: 0, key: 'k' }
   expect(task.drain()).toEqual({
     outputs: [
       { ...output, value: 1, timestamp: 5 },
       { ...output, value: 2, timestamp: 9 },
     ],
     changes: [
-      { ...counts, value: 1, timestamp: 5 },
       { ...counts, value: 2, timestamp: 9 },
-      { topic: 'app-0-time-changelog', key: 'stream-time', value: 9, timestamp: 9 },
+      { topic: 'app-0-time-changelog', partition: 0, key: 'stream-time', value: 9, timestamp: 9 },
     ],
   })
   task.process(record(2, 7))

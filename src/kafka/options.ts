@@ -181,7 +181,8 @@ function topicSettings(topics: unknown): ReadonlyMap<string, TopicSettings> {
   const found = new Map<string, TopicSettings>()
   for (const [name, given] of Object.entries((topics ?? {}) as Record<string, Partial<TopicSettings> | undefined>)) {
     checkTopicName(name)
-    checkOptions(`options of topic ${name}`, given)
+    // What else a topic may have in memory would be lost here in silence: createTopic() takes what a cluster can do.
+    checkOptions(`options of topic ${name}`, given, ['codec', 'partitions', 'replicas'])
     const { codec, partitions, replicas } = given ?? {}
     checkTopicSettings(name, { codec, partitions, replicas })
     found.set(name, { codec, partitions, replicas })

@@ -86,12 +86,9 @@ export class InMemoryBroker<Topics extends object, K extends Key = string>
     this.#checkOpen()
     checkOptions(`options of topic ${String(name)}`, options)
     if (this.#topics.has(name)) throw new MillraceError('TOPIC_ALREADY_EXISTS', { topic: name })
-    const topic = new InMemoryTopic<Topics[N], K>(name, {
-      ...options,
-      partitions: options.partitions === undefined ? this.#defaultPartitions : options.partitions,
-      clock: this.clock,
-      publish: this.interceptor.publish,
-    })
+    const partitions = options.partitions === undefined ? this.#defaultPartitions : options.partitions
+    const all = { ...options, partitions, clock: this.clock }
+    const topic = new InMemoryTopic<Topics[N], K>(name, all, this.interceptor.publish)
     this.#topics.set(name, topic)
     for (const group of this.#groups.values()) if (group.topics.includes(name)) group.topicCreated(topic)
     return topic

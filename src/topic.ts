@@ -74,7 +74,8 @@ export class InMemoryTopic<V = unknown, K extends Key = string> implements Memor
 
   constructor(
     name: string,
-    options: TopicOptions<V> & { clock?: Clock | undefined; publish?: Interceptor['publish'] } = {},
+    options: TopicOptions<V> & { clock?: Clock | undefined } = {},
+    publish?: Interceptor['publish'],
   ) {
     if (typeof name !== 'string' || !legalName.test(name))
       throw new MillraceError('INVALID_TOPIC_EXCEPTION', { topic: name })
@@ -87,7 +88,7 @@ export class InMemoryTopic<V = unknown, K extends Key = string> implements Memor
     this.#compact = cleanupPolicy === 'compact'
     this.#retention = options.retention && { ...options.retention }
     this.#segmentRecords = segmentRecords
-    this.#around = options.publish
+    this.#around = publish
     this.#grow(partitions)
   }
 
@@ -284,7 +285,7 @@ export class InMemoryTopic<V = unknown, K extends Key = string> implements Memor
   }
 }
 
-/** `replicas` are a cluster's: topics that both are given may say them. `clock` and `publish` come from the broker. */
+/** `replicas` are a cluster's: topics that both are given may say them. `clock` is of one without a broker. */
 const topicOptions = [
   'partitions',
   'partitioner',
@@ -294,7 +295,6 @@ const topicOptions = [
   'codec',
   'replicas',
   'clock',
-  'publish',
 ]
 
 function checkTopicOptions<V>(name: string, options: TopicOptions<V>): void {

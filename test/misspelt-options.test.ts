@@ -10,8 +10,9 @@ const group = broker.group('g', { topics: 'orders' })
 
 test.each<[string, (misspelt: object) => unknown, string, string]>([
   ['new Broker()', o => new Broker(bad<object>(o)), 'broker options', 'autoCreateTopics'],
-  ['testBroker()', o => testBroker(bad<object>(o)), 'broker options', 'autoCreateTopics'],
-  ['simulate()', o => simulate(bad<object>(o), () => {}), 'broker options', 'autoCreateTopics'],
+  ['testBroker()', o => testBroker(bad<object>(o)), 'options of testBroker()', 'seed'],
+  ['simulate()', o => simulate(bad<object>(o), () => {}), 'options of simulate()', 'crashRate'],
+  ['a fault', o => testBroker().faults.fail('commit', bad<object>(o)), 'options of faults', 'group'],
   [
     'a topic of a broker',
     o => new Broker({ topics: { other: bad<object>(o) } }),
@@ -49,4 +50,8 @@ test('what is undefined is left out, and topics may say how many replicas they h
   const other = new Broker<{ orders: number }>({ topics: { orders }, ...{ producer: undefined } })
   expect(other.topic('orders').partitionCount()).toBe(2)
   await other.close()
+})
+
+test('a type of event that never happens is no event to count', async () => {
+  await refused(() => testBroker().history.of(bad<'committed'>('comitted')), 'INVALID_CONFIG', 'type must be one of', '"comitted"')
 })

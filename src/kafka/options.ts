@@ -122,13 +122,13 @@ export function resolveKafkaOptions<Topics extends object>(options: KafkaBrokerO
   if (tls !== undefined && typeof tls !== 'boolean' && (typeof tls !== 'object' || tls === null))
     refuse('tls', tls, 'true, or what node:tls takes')
   if (sasl !== undefined) checkSasl(sasl)
-  checkWhole('producer.lingerMs', lingerMs, 0)
+  checkInt32('producer.lingerMs', lingerMs, 0)
   checkOneOf('producer.compression', compression, compressions)
   checkWhole('producer.bufferBytes', bufferBytes, 1)
-  checkWhole('consumer.fetchBytes', fetchBytes, 1)
+  checkInt32('consumer.fetchBytes', fetchBytes, 1)
   checkOneOf('consumer.isolation', isolation, ['read_uncommitted', 'read_committed'])
-  checkWhole('requestTimeoutMs', requestTimeoutMs, 1)
-  checkWhole('deliveryTimeoutMs', deliveryTimeoutMs, 1)
+  checkInt32('requestTimeoutMs', requestTimeoutMs, 1)
+  checkInt32('deliveryTimeoutMs', deliveryTimeoutMs, 1)
   return {
     bootstrap,
     clientId,
@@ -144,6 +144,13 @@ export function resolveKafkaOptions<Topics extends object>(options: KafkaBrokerO
     requestTimeoutMs,
     deliveryTimeoutMs,
   }
+}
+
+const mostInt32 = 2 ** 31 - 1
+/** Kafka's protocol has 32 bits for it, or a timer has. */
+export function checkInt32(option: string, value: number, least: number): void {
+  checkWhole(option, value, least)
+  if (value > mostInt32) refuse(option, value, `a whole number from ${least} to ${mostInt32}`)
 }
 
 function addresses(list: unknown): Address[] {

@@ -179,7 +179,9 @@ export class Tail implements AsyncIterator<Read, undefined>, Waiter {
     }
     if (this.#ending && this.#cursors.some(cursor => cursor.until === Number.POSITIVE_INFINITY))
       await this.#setEnds(reading)
-    if (until === undefined && partitions === undefined && !this.#ending) this.#watchGrowth(reading)
+    // It may have been ended, or cut off, meanwhile.
+    const goesOn = this.#reading === reading && !this.#ending
+    if (goesOn && until === undefined && partitions === undefined) this.#watchGrowth(reading)
   }
 
   async #find(reading: Reading, partitions: readonly number[], at: Exclude<StartFrom, number>): Promise<number[]> {

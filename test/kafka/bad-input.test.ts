@@ -45,6 +45,16 @@ describe('options', () => {
     ],
     ['no time for a request', { bootstrapBrokers, requestTimeoutMs: 0 }, 'requestTimeoutMs', 0],
     ['no time to deliver', { bootstrapBrokers, deliveryTimeoutMs: Number.NaN }, 'deliveryTimeoutMs', Number.NaN],
+    // Kafka's protocol has 32 bits for these, and so has a timer.
+    [
+      'more than an answer holds',
+      { bootstrapBrokers, consumer: { fetchBytes: 2 ** 31 } },
+      'consumer.fetchBytes',
+      2 ** 31,
+    ],
+    ['a month for a request', { bootstrapBrokers, requestTimeoutMs: 2 ** 31 }, 'requestTimeoutMs', 2 ** 31],
+    ['a month to deliver', { bootstrapBrokers, deliveryTimeoutMs: 2 ** 31 }, 'deliveryTimeoutMs', 2 ** 31],
+    ['a month to linger', { bootstrapBrokers, producer: { lingerMs: 2 ** 31 } }, 'producer.lingerMs', 2 ** 31],
     ['a mechanism that there is not', { bootstrapBrokers, sasl: { mechanism: 'GSSAPI' } }, 'sasl.mechanism', 'GSSAPI'],
     [
       'a user without a name',
@@ -280,6 +290,15 @@ describe('groups', () => {
     expect(await failure(group)).toMatchObject({
       code: 'INVALID_CONFIG',
       details: { option: 'sessionTimeoutMs', value: 10_000 },
+    })
+  })
+
+  test('a poll interval beyond 32 bits, which the protocol has for it: INVALID_CONFIG with its value', async () => {
+    await using broker = onCluster()
+    const group = () => broker.group('billing', { topics: 'orders', maxPollIntervalMs: 2 ** 31 })
+    expect(await failure(group)).toMatchObject({
+      code: 'INVALID_CONFIG',
+      details: { option: 'maxPollIntervalMs', value: 2 ** 31 },
     })
   })
 

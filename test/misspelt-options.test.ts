@@ -53,5 +53,10 @@ test('what is undefined is left out, and topics may say how many replicas they h
 })
 
 test('a type of event that never happens is no event to count', async () => {
-  await refused(() => testBroker().history.of(bad<'committed'>('comitted')), 'INVALID_CONFIG', 'type must be one of', '"comitted"')
+  await refused(
+    () => testBroker().history.of(bad<'committed'>('comitted')),
+    'INVALID_CONFIG',
+    'type must be one of',
+    '"comitted"',
+  )
 })

@@ -38,11 +38,9 @@ export interface JoinWindows {
  *
  * @throws INVALID_CONFIG for a size below 1, an advance that is not within 1..size, a negative grace
  */
-export function timeWindows({
-  sizeMs,
-  advanceMs = sizeMs,
-  graceMs = 0,
-}: { sizeMs: number; advanceMs?: number | undefined } & Grace): TimeWindows {
+export function timeWindows(options: { sizeMs: number; advanceMs?: number | undefined } & Grace): TimeWindows {
+  named('timeWindows()', options, ['sizeMs', 'advanceMs', 'graceMs'])
+  const { sizeMs, advanceMs = sizeMs, graceMs = 0 } = options
   whole('sizeMs', sizeMs, 1)
   if (!Number.isSafeInteger(advanceMs) || advanceMs < 1 || advanceMs > sizeMs)
     throw refused('advanceMs', advanceMs, `a whole number of milliseconds from 1 to sizeMs (${sizeMs})`)
@@ -56,7 +54,9 @@ export function timeWindows({
  *
  * @throws INVALID_CONFIG for a negative difference or grace
  */
-export function slidingWindows({ differenceMs, graceMs = 0 }: { differenceMs: number } & Grace): SlidingWindows {
+export function slidingWindows(options: { differenceMs: number } & Grace): SlidingWindows {
+  named('slidingWindows()', options, ['differenceMs', 'graceMs'])
+  const { differenceMs, graceMs = 0 } = options
   whole('differenceMs', differenceMs, 0)
   whole('graceMs', graceMs, 0)
   return Object.freeze({ kind: 'sliding', differenceMs, graceMs })
@@ -68,7 +68,9 @@ export function slidingWindows({ differenceMs, graceMs = 0 }: { differenceMs: nu
  *
  * @throws INVALID_CONFIG for a negative gap or grace
  */
-export function sessionWindows({ gapMs, graceMs = 0 }: { gapMs: number } & Grace): SessionWindows {
+export function sessionWindows(options: { gapMs: number } & Grace): SessionWindows {
+  named('sessionWindows()', options, ['gapMs', 'graceMs'])
+  const { gapMs, graceMs = 0 } = options
   whole('gapMs', gapMs, 0)
   whole('graceMs', graceMs, 0)
   return Object.freeze({ kind: 'session', gapMs, graceMs })
@@ -83,6 +85,7 @@ export function sessionWindows({ gapMs, graceMs = 0 }: { gapMs: number } & Grace
 export function joinWindows(
   options: ({ differenceMs: number } | { beforeMs: number; afterMs: number }) & Grace,
 ): JoinWindows {
+  named('joinWindows()', options, ['differenceMs', 'beforeMs', 'afterMs', 'graceMs'])
   const { graceMs = 0 } = options
   if ('differenceMs' in options) whole('differenceMs', options.differenceMs, 0)
   const { beforeMs, afterMs } =
@@ -157,6 +160,15 @@ const leastMeans = { time: 'size + grace', sliding: '2 x difference + grace', se
 export const joinRetention = ({ beforeMs, afterMs, graceMs }: JoinWindows): number => beforeMs + afterMs + graceMs
 
 // ── bad input ───────────────────────────────────────────────────────────────────────────────────────
+
+/** These options and no others, but for the kind of windows made before: a misspelt grace would drop records in silence. */
+function named(what: string, options: unknown, names: readonly string[]): void {
+  if (typeof options !== 'object' || options === null)
+    throw refused(`options of ${what}`, options, 'an object of options')
+  for (const [name, value] of Object.entries(options))
+    if (value !== undefined && name !== 'kind' && !names.includes(name))
+      throw refused(name, value, `left out (options of ${what}: ${names.join(', ')})`)
+}
 
 function whole(option: string, value: unknown, least: number): void {
   if (Number.isSafeInteger(value) && (value as number) >= least) return

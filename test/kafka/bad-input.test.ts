@@ -17,6 +17,15 @@ describe('options', () => {
     ['an address without a port', { bootstrapBrokers: ['localhost'] }, 'bootstrapBrokers', 'localhost'],
     ['a port that is none', { bootstrapBrokers: ['localhost:99999'] }, 'bootstrapBrokers', 'localhost:99999'],
     ['a URL', { bootstrapBrokers: ['kafka://localhost:9092'] }, 'bootstrapBrokers', 'kafka://localhost:9092'],
+    ['a misspelt option', { bootstrapBrokers, clientID: 'shop' }, 'clientID', 'shop'],
+    ['a misspelt option of the producer', { bootstrapBrokers, producer: { linger: 5 } }, 'linger', 5],
+    ['a misspelt option of consumers', { bootstrapBrokers, consumer: { isolationLevel: 'x' } }, 'isolationLevel', 'x'],
+    [
+      'what would be lost on the way from memory',
+      { bootstrapBrokers, topics: { orders: { cleanupPolicy: 'compact' } } },
+      'cleanupPolicy',
+      'compact',
+    ],
     ['an empty client id', { bootstrapBrokers, clientId: '' }, 'clientId', ''],
     ['keys of another kind', { bootstrapBrokers, keys: 'json' }, 'keys', 'json'],
     [

@@ -295,6 +295,16 @@ describe('arguments and options', () => {
     expect(() => windowed.count({ retentionMs: least })).not.toThrow()
   })
 
+  test('options of windows and stores: none at all, and one that is misspelt', () => {
+    for (const make of [timeWindows, slidingWindows, sessionWindows, joinWindows] as ((options?: any) => unknown)[]) {
+      for (const none of [undefined, null, 5]) refused(() => make(none), 'INVALID_CONFIG', 'options of', String(none))
+      const all = { sizeMs: 5, differenceMs: 5, gapMs: 5 }
+      refused(() => make({ ...all, graceMS: 5 }), 'INVALID_CONFIG', 'must be left out', 'graceMs')
+    }
+    refused(() => windowStore('w', undefined as any), 'INVALID_CONFIG', 'sizeMs', 'undefined')
+    refused(() => sessionStore('s', undefined as any), 'INVALID_CONFIG', 'retentionMs', 'undefined')
+  })
+
   test('stores of processors', () => {
     refused(() => windowStore('w', { sizeMs: 10, retentionMs: 9 }), 'INVALID_CONFIG', 'retentionMs', '9')
     refused(() => windowStore('w', { sizeMs: -1, retentionMs: 9 }), 'INVALID_CONFIG', 'sizeMs', '-1')

@@ -344,6 +344,11 @@ function nextOffsets(what: AnyRecord | readonly AnyRecord[] | readonly NextOffse
       throw new TypeError(`commit() takes a record, records, or { topic, partition, nextOffset }s; got ${show(entry)}`)
     const where = { topic, partition }
     const isRecord = offset !== undefined && nextOffset === undefined
+    // As a record it would be finished, and the next one meant: other clients mean `offset` itself.
+    if (isRecord && !('value' in (entry as object)))
+      throw new TypeError(
+        `commit() takes records, or nextOffset; offset ${offset} of ${topic}-${partition} has no value, so it is no record`,
+      )
     checkOffset((isRecord ? offset : nextOffset) as number, where)
     const next = isRecord ? offset + 1 : nextOffset!
     const key = `${topic}-${partition}`

@@ -435,6 +435,15 @@ describe('consumers: offsets', () => {
       expect(group.committed('orders', 0)).toBeUndefined()
     },
   )
+
+  // As a record it would mean offset + 1, as kafkajs means it offset: one record more, or one less.
+  test('commit of an offset that is no record says what to write, and commits nothing', async () => {
+    const { consumer, group } = await started()
+    const error = await caught(() => consumer.commit(bad([{ topic: 'orders', partition: 0, offset: 3 }])))
+    expect(error).toBeInstanceOf(TypeError)
+    expect((error as Error).message).toMatch(/nextOffset; offset 3 of orders-0 .* no record/)
+    expect(group.committed('orders', 0)).toBeUndefined()
+  })
 })
 
 describe('consumers: options', () => {

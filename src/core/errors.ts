@@ -38,7 +38,7 @@ export type ErrorCode = keyof ErrorDetails
 
 const at = ({ topic, partition }: { topic: string; partition: number }): string => `${topic}-${partition}`
 
-const messages: { readonly [Code in ErrorCode]: (details: ErrorDetails[Code]) => string } = {
+const messages: { readonly [Code in ErrorCode]: (details: ErrorDetails[Code], handler?: string) => string } = {
   INVALID_CONFIG: d => `${d.option} must be ${d.expected}; got ${show(d.value)}`,
   INVALID_TOPIC_EXCEPTION: d =>
     `${show(d.topic)} is no topic name: 1 to 249 of a-z, A-Z, 0-9, ".", "_" and "-", and not "." or ".."`,
@@ -65,10 +65,10 @@ const messages: { readonly [Code in ErrorCode]: (details: ErrorDetails[Code]) =>
     `A newer member of group ${d.group} has joined as instance ${d.instanceId}: this one is out for good`,
   NOT_ASSIGNED: d => `${at(d)} is not assigned to this consumer`,
   // Without a record, `topic` says what was called.
-  HANDLER_FAILED: d =>
+  HANDLER_FAILED: (d, handler = 'The handler') =>
     d.offset < 0
-      ? `The handler failed at ${d.topic}; see cause`
-      : `The handler failed on ${at(d)} offset ${d.offset} (attempts: ${d.attempts}); see cause`,
+      ? `${handler} failed at ${d.topic}; see cause`
+      : `${handler} failed on ${at(d)} offset ${d.offset} (attempts: ${d.attempts}); see cause`,
   UNKNOWN_SERVER_ERROR: d => `Unexpected error: ${d.error}`,
   NETWORK_EXCEPTION: d => `${d.what} failed${d.address === undefined ? '' : ` at ${d.address}`}: no connection`,
   UNSUPPORTED_VERSION: d => `${d.what} is not supported: it needs ${d.needed}`,
@@ -102,8 +102,9 @@ export class MillraceError<C extends ErrorCode = ErrorCode> extends Error {
   /** Whether the same call may succeed later. Kafka: RetriableException. Always false in memory. */
   readonly retriable: boolean
 
-  constructor(code: C, details: ErrorDetails[C], options?: ErrorOptions & { retriable?: boolean }) {
-    super(messages[code](details), options)
+  /** `handler`: whose callback it was, for the message. */
+  constructor(code: C, details: ErrorDetails[C], options?: ErrorOptions & { retriable?: boolean; handler?: string }) {
+    super(messages[code](details, options?.handler), options)
     this.code = code
     this.details = details
     this.retriable = options?.retriable ?? false

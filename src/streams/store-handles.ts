@@ -72,7 +72,7 @@ type Options<V> = Omit<StoreOptions<V>, 'store' | 'retentionMs'>
 /** A store of rows by key, for processors: put its handle into the list of each that uses it. Kafka: Stores.keyValueStoreBuilder. */
 export function keyValueStore<V>(name: string, options?: Options<V>): Store<KeyValueStore<V>> {
   return new StoreHandle({
-    ...named(name, options),
+    ...named(name, options, ['codec', 'logging']),
     kind: 'key-value',
     make: setup => new InMemoryKeyValueStore(setup),
   })
@@ -82,7 +82,7 @@ export function windowStore<V>(
   name: string,
   options: { sizeMs: number; retentionMs: number } & Options<V>,
 ): Store<WindowStore<V>> {
-  const base = named(name, options)
+  const base = named(name, options, ['sizeMs', 'retentionMs', 'codec', 'logging'])
   const { sizeMs, retentionMs } = options ?? {}
   checkMs(`sizeMs of store ${name}`, sizeMs, 0)
   checkMs(`retentionMs of store ${name}`, retentionMs, sizeMs)
@@ -95,7 +95,7 @@ export function windowStore<V>(
 }
 /** A store of rows by key and session. Sessions that ended longer than retentionMs ago, by the latest end put, are gone. Kafka: Stores.sessionStoreBuilder. */
 export function sessionStore<V>(name: string, options: { retentionMs: number } & Options<V>): Store<SessionStore<V>> {
-  const base = named(name, options)
+  const base = named(name, options, ['retentionMs', 'codec', 'logging'])
   const { retentionMs } = options ?? {}
   checkMs(`retentionMs of store ${name}`, retentionMs, 0)
   return new StoreHandle({
@@ -105,9 +105,13 @@ export function sessionStore<V>(name: string, options: { retentionMs: number } &
   })
 }
 
-function named(name: string, options: Options<any> | undefined): Pick<StoreSpec, 'name' | 'logging' | 'codec'> {
+function named(
+  name: string,
+  options: Options<any> | undefined,
+  known: readonly string[],
+): Pick<StoreSpec, 'name' | 'logging' | 'codec'> {
   checkName('store', name)
-  checkStoreOptions(`options of store ${name}`, options)
+  checkStoreOptions(`options of store ${name}`, options, known)
   const codec: Codec<any> | undefined = options?.codec
   return { name, codec, logging: options?.logging ?? true }
 }

@@ -36,9 +36,12 @@ export interface StoreOptions<V> {
   retentionMs?: number | undefined
 }
 
-/** All that an operation's options have in common, checked before anything has changed. */
-export function checkStoreOptions(option: string, options: unknown): void {
-  checkOptions(option, options)
+const namedOptions = ['name']
+const storeOptions = ['name', 'store', 'codec', 'logging', 'retentionMs']
+
+/** All that an operation's options have in common, checked before anything has changed. `known`: its own, by name. */
+export function checkStoreOptions(option: string, options: unknown, known: readonly string[] = storeOptions): void {
+  checkOptions(option, options, known)
   const { name, store, codec, logging, retentionMs } = (options ?? {}) as Named & StoreOptions<unknown>
   if (name !== undefined) checkName('name', name)
   if (store !== undefined) checkName('store', store)
@@ -53,9 +56,13 @@ export function isUnnamedStore({ store, codec, logging, retentionMs }: StoreOpti
   return store === undefined && (codec !== undefined || logging !== undefined || retentionMs !== undefined)
 }
 
-export function checkOptions(option: string, options: unknown): void {
-  if (options !== undefined && (typeof options !== 'object' || options === null || Array.isArray(options)))
+/** A name that is misspelt would be an option that is left out. */
+export function checkOptions(option: string, options: unknown, known: readonly string[] = namedOptions): void {
+  if (options === undefined) return
+  if (typeof options !== 'object' || options === null || Array.isArray(options))
     refuse(option, options, 'an object of options')
+  for (const [name, value] of Object.entries(options))
+    if (value !== undefined && !known.includes(name)) refuse(name, value, `left out (${option}: ${known.join(', ')})`)
 }
 
 export function checkCodec(option: string, codec: unknown): void {

@@ -9,6 +9,7 @@ import {
 import { GlobalTables } from './global-tables.js'
 import { type Queries, queryOf, specOfQueried } from './queries.js'
 import { type Application, Instance } from './runtime/instance.js'
+import { checkOptions } from './store-options.js'
 import { StreamTask } from './task/task.js'
 import { planOf, type Topology } from './topology/topology.js'
 
@@ -131,7 +132,7 @@ export class Streams<Topics extends object> implements AsyncDisposable, Queries 
 }
 
 function checkStreamsOptions<Topics extends object>(options: StreamsOptions<Topics>): StreamsOptions<Topics> {
-  if (typeof options !== 'object' || options === null) refuse('options', options, 'an object')
+  checkOptions('options', options ?? null, ['applicationId', 'broker', 'onError', 'deadLetter', 'maxPollRecords'])
   const { applicationId, broker, onError, deadLetter, maxPollRecords } = options
   if (typeof applicationId !== 'string' || !/^[\w.-]+$/.test(applicationId))
     refuse('applicationId', applicationId, 'a text of a-z, A-Z, 0-9, ".", "_" and "-", with which topics may begin')

@@ -1,4 +1,5 @@
 import { MillraceError } from '../index.js'
+import { checkOptions } from './store-options.js'
 
 interface Grace {
   /**
@@ -39,7 +40,7 @@ export interface JoinWindows {
  * @throws INVALID_CONFIG for a size below 1, an advance that is not within 1..size, a negative grace
  */
 export function timeWindows(options: { sizeMs: number; advanceMs?: number | undefined } & Grace): TimeWindows {
-  named('timeWindows()', options, ['sizeMs', 'advanceMs', 'graceMs'])
+  checkNames('timeWindows()', options, ['sizeMs', 'advanceMs', 'graceMs'])
   const { sizeMs, advanceMs = sizeMs, graceMs = 0 } = options
   whole('sizeMs', sizeMs, 1)
   if (!Number.isSafeInteger(advanceMs) || advanceMs < 1 || advanceMs > sizeMs)
@@ -55,7 +56,7 @@ export function timeWindows(options: { sizeMs: number; advanceMs?: number | unde
  * @throws INVALID_CONFIG for a negative difference or grace
  */
 export function slidingWindows(options: { differenceMs: number } & Grace): SlidingWindows {
-  named('slidingWindows()', options, ['differenceMs', 'graceMs'])
+  checkNames('slidingWindows()', options, ['differenceMs', 'graceMs'])
   const { differenceMs, graceMs = 0 } = options
   whole('differenceMs', differenceMs, 0)
   whole('graceMs', graceMs, 0)
@@ -69,7 +70,7 @@ export function slidingWindows(options: { differenceMs: number } & Grace): Slidi
  * @throws INVALID_CONFIG for a negative gap or grace
  */
 export function sessionWindows(options: { gapMs: number } & Grace): SessionWindows {
-  named('sessionWindows()', options, ['gapMs', 'graceMs'])
+  checkNames('sessionWindows()', options, ['gapMs', 'graceMs'])
   const { gapMs, graceMs = 0 } = options
   whole('gapMs', gapMs, 0)
   whole('graceMs', graceMs, 0)
@@ -85,7 +86,7 @@ export function sessionWindows(options: { gapMs: number } & Grace): SessionWindo
 export function joinWindows(
   options: ({ differenceMs: number } | { beforeMs: number; afterMs: number }) & Grace,
 ): JoinWindows {
-  named('joinWindows()', options, ['differenceMs', 'beforeMs', 'afterMs', 'graceMs'])
+  checkNames('joinWindows()', options, ['differenceMs', 'beforeMs', 'afterMs', 'graceMs'])
   const { graceMs = 0 } = options
   if ('differenceMs' in options) whole('differenceMs', options.differenceMs, 0)
   const { beforeMs, afterMs } =
@@ -101,11 +102,14 @@ export function joinWindows(
 // ── arithmetic ──────────────────────────────────────────────────────────────────────────────────────
 
 /** The starts of the windows that a timestamp falls into, the earliest first; none is negative. Kafka: TimeWindows.windowsFor. */
-export function windowStarts({ sizeMs, advanceMs }: TimeWindows, timestamp: number): number[] {
+export function windowStarts(windows: TimeWindows, timestamp: number): number[] {
   const starts: number[] = []
-  const first = Math.floor(Math.max(0, timestamp - sizeMs + advanceMs) / advanceMs) * advanceMs
-  for (let start = first; start <= timestamp; start += advanceMs) starts.push(start)
+  for (let start = firstStart(windows, timestamp); start <= timestamp; start += windows.advanceMs) starts.push(start)
   return starts
+}
+/** The earliest of them; the others follow by advanceMs, up to the timestamp. */
+export function firstStart({ sizeMs, advanceMs }: TimeWindows, timestamp: number): number {
+  return Math.floor(Math.max(0, timestamp - sizeMs + advanceMs) / advanceMs) * advanceMs
 }
 
 /**
@@ -161,15 +165,11 @@ export const joinRetention = ({ beforeMs, afterMs, graceMs }: JoinWindows): numb
 
 // ── bad input ───────────────────────────────────────────────────────────────────────────────────────
 
-/** These options and no others, but for the kind of windows made before: a misspelt grace would drop records in silence. */
-function named(what: string, options: unknown, names: readonly string[]): void {
-  if (typeof options !== 'object' || options === null)
-    throw refused(`options of ${what}`, options, 'an object of options')
-  for (const [name, value] of Object.entries(options))
-    if (value !== undefined && name !== 'kind' && !names.includes(name))
-      throw refused(name, value, `left out (options of ${what}: ${names.join(', ')})`)
+/** Windows that were made before may be given again, or spread. */
+function checkNames(operation: string, options: unknown, known: readonly string[]): void {
+  if (options === undefined) throw refused(`options of ${operation}`, options, 'an object of options')
+  checkOptions(`options of ${operation}`, options, [...known, 'kind'])
 }
-
 function whole(option: string, value: unknown, least: number): void {
   if (Number.isSafeInteger(value) && (value as number) >= least) return
   throw refused(option, value, `a whole number of milliseconds${least === -Infinity ? '' : `, ${least} or more`}`)

@@ -369,6 +369,53 @@ describe('the driver', () => {
   })
 })
 
+test('an option of a name that is not known, which would be left out', () => {
+  const typo = (option: string, known = 'name'): readonly string[] => [`${option} must be left out (`, `: ${known}`]
+  const of = (name: string, value: unknown = 1): any => ({ [name]: value })
+  const stores = 'name, store, codec, logging, retentionMs'
+  const stream = () => make().stream('a')
+  const hour = timeWindows({ sizeMs: 3_600_000 })
+  const acts: [() => unknown, readonly string[]][] = [
+    [() => timeWindows({ sizeMs: 1, ...of('grace') }), typo('grace', 'sizeMs, advanceMs, graceMs, kind')],
+    [() => slidingWindows({ differenceMs: 1, ...of('grace') }), typo('grace', 'differenceMs, graceMs')],
+    [() => sessionWindows({ gapMs: 1, ...of('gap') }), typo('gap', 'gapMs, graceMs')],
+    [() => joinWindows({ beforeMs: 1, afterMs: 1, ...of('after') }), typo('after', 'differenceMs, beforeMs')],
+    [() => untilTimeLimit(1, of('maxRows')), typo('maxRows', 'maxRecords')],
+    [() => keyValueStore('s', of('retentionMs')), typo('retentionMs', 'codec, logging')],
+    [() => make().stream('a', of('codec')), typo('codec', 'name, from, timestamp')],
+    [() => make().table('a', of('storeName')), typo('storeName', stores)],
+    [() => make().globalTable('a', of('name', 'x')), typo('name', 'store, codec')],
+    [() => stream().mapValues(String, of('names')), typo('names')],
+    [() => stream().to('b', of('partitions')), typo('partitions', 'name, partition')],
+    [() => stream().repartition(of('partitionCount')), typo('partitionCount', 'name, codec, partitions, partition')],
+    [() => stream().toTable(of('storeName')), typo('storeName', stores)],
+    [() => stream().groupByKey(of('store')), typo('store', 'name, codec')],
+    [() => stream().groupByKey().count(of('storeName')), typo('storeName', stores)],
+    [() => stream().groupByKey().windowedBy(hour, of('emitOn')), typo('emitOn', 'emit')],
+    [() => stream().groupByKey().windowedBy(hour).count(of('retention')), typo('retention', stores)],
+    [
+      () => {
+        const builder = make()
+        const windows = joinWindows({ differenceMs: 1 })
+        builder.stream('a').join(builder.stream('b'), String, windows, of('storeName'))
+      },
+      typo('storeName', 'name, store, codec, otherCodec'),
+    ],
+    [() => make().table('a').filter(Boolean, of('storeName')), typo('storeName', stores)],
+    [() => make().table('a').toStream(of('key')), typo('key')],
+    [() => new TopologyTestDriver(builtOf(), of('partition')), typo('partition', 'partitions, startMs, onError')],
+  ]
+  for (const [act, words] of acts) refused(act, 'INVALID_CONFIG', ...words)
+  // Undefined is as good as left out, and windows can be made of windows.
+  expect(timeWindows({ ...hour, graceMs: 5, ...{ grace: undefined } })).toEqual({ ...hour, graceMs: 5 })
+  expect(() => stream().mapValues(String, { name: undefined })).not.toThrow()
+})
+function builtOf() {
+  const builder = make()
+  builder.stream('a').to('b')
+  return builder.build()
+}
+
 describe('callbacks at work', () => {
   /** What the driver throws when this record comes, and what is under it. */
   const failure = (build: (builder: StreamsBuilder<Topics>) => void, value: unknown = 1) => {
@@ -382,6 +429,93 @@ describe('callbacks at work', () => {
     expect([...driver.read('b')].filter(record => record.key === 'k')).toEqual([])
     return error.cause as Error
   }
+  test('what a callback throws is the cause, and the message names its node and its record', () => {
+    const thrown = new Error('no')
+    const fail = () => {
+      throw thrown
+    }
+    const from = (build: (builder: StreamsBuilder<Topics>) => void, pipe: (driver: TopologyTestDriver) => void) => {
+      const builder = make()
+      build(builder)
+      const topology = builder.build()
+      const error = refused(() => pipe(new TopologyTestDriver(topology)), 'HANDLER_FAILED', '')
+      expect(error.cause).toBe(thrown)
+      return error.message
+    }
+    const record = (driver: TopologyTestDriver) => driver.pipe('a', { key: 'k', value: 1 })
+    const names: [string, (builder: StreamsBuilder<Topics>) => void, string][] = [
+      ['first', b => b.stream('a').peek(fail, { name: 'first' }).mapValues(String).to('b'), 'a-0 offset 0'],
+      ['KSTREAM-MAPVALUES-0000000002', b => b.stream('a').peek(String).mapValues(fail).to('b'), 'a-0 offset 0'],
+      [
+        'KSTREAM-AGGREGATE-0000000002',
+        b =>
+          b
+            .stream('a')
+            .groupByKey()
+            .aggregate(() => 0, fail),
+        'a-0 offset 0',
+      ],
+      ['KSTREAM-SINK-0000000001', b => b.stream('a').to(fail), 'a-0 offset 0'],
+      ['KSTREAM-SOURCE-0000000000', b => b.stream('a', { timestamp: fail }).to('b'), 'a-0 offset 0'],
+      [
+        'yes',
+        b =>
+          b
+            .stream('a')
+            .split({ even: () => true }, { name: 'c' })
+            .even.filter(fail, { name: 'yes' }),
+        'a-0 offset 0',
+      ],
+      ['maker', b => b.stream('a').process(() => fail(), [], { name: 'maker' }), 'init of task 0_0'],
+      [
+        'timer',
+        b =>
+          b
+            .stream('a')
+            .process(() => ({ init: context => void context.schedule(1, 'stream time', fail), process() {} }), [], {
+              name: 'timer',
+            }),
+        'punctuation of task 0_0',
+      ],
+    ]
+    for (const [node, build, where] of names)
+      expect(from(build, record)).toMatch(
+        new RegExp(`^${node} failed (at|on) ${where}( \\(attempts: 1\\))?; see cause$`),
+      )
+    const closing = (b: StreamsBuilder<Topics>) =>
+      void b.stream('a').process(() => ({ process() {}, close: fail }), [], { name: 'closer' })
+    expect(from(closing, driver => driver.close())).toBe('closer failed at close of task 0_0; see cause')
+  })
+
+  test('a processor that catches what comes after it, and then throws itself, is named itself', () => {
+    const builder = make()
+    const own = new Error('own')
+    builder
+      .stream('a')
+      .process<number, string | null>(
+        () => {
+          let forward: ProcessorContext<number, string | null>['forward']
+          return {
+            init: context => {
+              forward = context.forward
+            },
+            process(_value, key) {
+              expect(() => forward({ key, value: 1 })).toThrow('theirs')
+              throw own
+            },
+          }
+        },
+        [],
+        { name: 'catcher' },
+      )
+      .forEach(() => {
+        throw new Error('theirs')
+      })
+    const driver = new TopologyTestDriver(builder.build())
+    const error = refused(() => driver.pipe('a', { value: 1 }), 'HANDLER_FAILED', 'catcher failed on a-0 offset 0')
+    expect(error.cause).toBe(own)
+  })
+
   const onlyFor = (value: unknown, result: any, otherwise: any): any => (value === null ? otherwise : result)
 
   test('a promise is a TypeError that names the node', () => {

@@ -36,6 +36,9 @@ test('values and keys are known along a topology', () => {
   const byText = counts.toStream((count, { key }) => `${key} ${count}`)
   const typed: KStream<number | null, string, Topics> = byText
   typed.to('sums')
+  // A function is not taken for options, which it could be: it has a name.
+  expectTypeOf(counts.toStream((_, { key }) => key)).toEqualTypeOf<KStream<number | null, string, Topics>>()
+  expectTypeOf(counts.toStream((_, { start }) => `${start}`, { name: 'starts' }).to).toBeCallableWith('sums')
   // @ts-expect-error a window is no key of a topic
   counts.toStream().to('sums')
   // @ts-expect-error its changes have tombstones, which `orders` does not allow for

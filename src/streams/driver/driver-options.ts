@@ -18,7 +18,7 @@ export interface DriverSetting {
 }
 
 export function driverSetting(options: TopologyTestDriverOptions<any>): DriverSetting {
-  checkOptions('options of TopologyTestDriver', options)
+  checkOptions('options of TopologyTestDriver', options, ['partitions', 'startMs', 'onError'])
   const { partitions = 1, startMs = 0, onError } = options
   if (!Number.isSafeInteger(startMs) || startMs < 0) refuse('startMs', startMs, 'whole milliseconds of at least 0')
   if (onError !== undefined) checkFunction('onError', onError)

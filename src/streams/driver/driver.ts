@@ -8,13 +8,13 @@ import {
 import { GlobalTables } from '../global-tables.js'
 import { PriorityQueue } from '../priority-queue.js'
 import { type Queries, queryOf, specOfQueried } from '../queries.js'
-import { decide, handlerFailed } from '../runtime/callback-errors.js'
-import { partitionCounts } from '../runtime/partition-counts.js'
 import { refuse } from '../store-options.js'
 import type { Task } from '../streams.js'
+import { decide, handlerFailed } from '../task/callback-errors.js'
 import type { Output, TaskEnvironment } from '../task/seam.js'
 import { StreamTask } from '../task/task.js'
 import { checkTopic } from '../topology/naming.js'
+import { partitionCounts } from '../topology/partition-counts.js'
 import { type Subtopology, type TopologyPlan, topicName } from '../topology/plan.js'
 import { planOf, type Topology } from '../topology/topology.js'
 import { checkedRecord, checkPartition } from './checked-record.js'
@@ -143,7 +143,7 @@ export class TopologyTestDriver<Topics extends object = any> implements Queries 
       try {
         task.close()
       } catch (error) {
-        failed ??= handlerFailed(error, undefined, `close() of task ${task.id}`)
+        failed ??= handlerFailed(error, task, 'close', task.failedNode)
       }
     }
     if (failed !== undefined) throw failed
@@ -189,7 +189,7 @@ export class TopologyTestDriver<Topics extends object = any> implements Queries 
     try {
       slot.task.start()
     } catch (error) {
-      throw handlerFailed(error, undefined, `init of task ${slot.task.id}`)
+      throw handlerFailed(error, slot.task, 'init', slot.task.failedNode)
     }
     this.#collect(slot)
   }
@@ -213,7 +213,7 @@ export class TopologyTestDriver<Topics extends object = any> implements Queries 
     try {
       timestamp = task.timestampOf(record)
     } catch (error) {
-      decide(this.#errors, error, record, '')
+      decide(this.#errors, error, task, record)
       return
     }
     queue.push(record, timestamp)
@@ -238,7 +238,7 @@ export class TopologyTestDriver<Topics extends object = any> implements Queries 
     try {
       slot.task.process(record, timestamp)
     } catch (error) {
-      decide(this.#errors, error, record, '')
+      decide(this.#errors, error, slot.task, record)
     }
     this.#punctuate(slot, 'stream time')
   }
@@ -248,7 +248,7 @@ export class TopologyTestDriver<Topics extends object = any> implements Queries 
       try {
         return task.punctuate(time)
       } catch (error) {
-        decide(this.#errors, error, undefined, `punctuation of task ${task.id}`)
+        decide(this.#errors, error, task, 'punctuation')
       }
     }
   }

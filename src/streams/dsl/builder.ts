@@ -1,14 +1,7 @@
 import { MillraceError, type TopicName } from '../../index.js'
 import { TableSource } from '../operators/table-source.js'
 import type { Callback, StreamKey } from '../record.js'
-import {
-  checkFunction,
-  checkOptions,
-  checkStoreOptions,
-  type Named,
-  refuse,
-  type StoreOptions,
-} from '../store-options.js'
+import { checkFunction, checkStoreOptions, type Named, refuse, type StoreOptions } from '../store-options.js'
 import { checkTopic } from '../topology/naming.js'
 import { BuiltTopology, type Topology } from '../topology/topology.js'
 import { GlobalTable } from './global-table.js'
@@ -43,7 +36,7 @@ export class StreamsBuilder<Topics extends object = Record<string, any>> {
     options: StreamOptions<Topics[N]> = {},
   ): KStream<Topics[N], string | null, Topics> {
     const topics: readonly string[] = [...new Set<string>(typeof topic === 'string' ? [topic] : topicsOf(topic))]
-    this.#check('stream()', topics, options)
+    this.#check('stream()', topics, options, ['name', 'from', 'timestamp'])
     const { from, timestamp } = options
     if (from !== undefined && from !== 'earliest' && from !== 'latest')
       refuse('from of stream()', from, "'earliest' or 'latest'")
@@ -80,7 +73,7 @@ export class StreamsBuilder<Topics extends object = Record<string, any>> {
     topic: N,
     options: StoreOptions<NonNullable<Topics[N]>> = {},
   ): GlobalKTable<NonNullable<Topics[N]>> {
-    this.#check('globalTable()', [topic], options)
+    this.#check('globalTable()', [topic], options, ['store', 'codec', 'logging', 'retentionMs'])
     const { graph, naming } = this.#program
     const store = options.store ?? naming.store(`${topic}-`)
     const source = naming.node('KSTREAM-SOURCE-')
@@ -101,10 +94,9 @@ export class StreamsBuilder<Topics extends object = Record<string, any>> {
     return this.#built
   }
 
-  #check(operation: string, topics: readonly unknown[], options: unknown): void {
+  #check(operation: string, topics: readonly unknown[], options: unknown, known?: readonly string[]): void {
     this.#program.checkOpen(operation)
-    checkOptions(`options of ${operation}`, options)
-    checkStoreOptions(`options of ${operation}`, options)
+    checkStoreOptions(`options of ${operation}`, options, known)
     if (topics.length === 0) refuse(`topic of ${operation}`, topics, 'at least one topic')
     for (const topic of topics) checkTopic(topic)
   }

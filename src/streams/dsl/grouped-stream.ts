@@ -58,7 +58,7 @@ export class GroupedStream implements KGroupedStream<any, any> {
 
   windowedBy(windows: any, options?: Emit): any {
     this.program.checkOpen('windowedBy()')
-    checkOptions('options of windowedBy()', options)
+    checkOptions('options of windowedBy()', options, ['emit'])
     const { emit = 'on update' } = options ?? {}
     if (emit !== 'on update' && emit !== 'on close') refuse('emit of windowedBy()', emit, "'on update' or 'on close'")
     return new WindowedStream(this.program, this.start, checkedWindows(windows), emit === 'on close')

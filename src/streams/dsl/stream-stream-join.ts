@@ -78,7 +78,7 @@ export function joinStreams(left: JoiningStream, right: JoiningStream, given: Jo
 
 function checked({ operation, windows, options }: Join): JoinWindows {
   if (windows?.kind !== 'join') refuse(`windows of ${operation}`, windows, 'joinWindows()')
-  checkOptions(`options of ${operation}`, options)
+  checkOptions(`options of ${operation}`, options, ['name', 'store', 'codec', 'otherCodec'])
   const { name, store, codec, otherCodec } = options ?? {}
   if (name !== undefined) checkName(`name of ${operation}`, name)
   if (store !== undefined) checkName(`store of ${operation}`, store)

@@ -137,7 +137,7 @@ export class StreamOf implements KStream<any, any, any>, StreamPlace {
   // ── through topics ──
 
   repartition(options: Repartitioned<any> & RepartitionOptions = {}): any {
-    this.#check('repartition()', options)
+    this.#check('repartition()', options, {}, ['name', 'codec', 'partitions', 'partition'])
     checkCodec('codec of repartition()', options.codec)
     if (options.partition !== undefined) checkFunction('partition of repartition()', options.partition)
     checkPartitions(`${options.name ?? 'KSTREAM-REPARTITION'}-repartition`, options.partitions)
@@ -158,7 +158,7 @@ export class StreamOf implements KStream<any, any, any>, StreamPlace {
   }
 
   to(topic: any, options: SinkOptions<any> = {}): void {
-    this.#check('to()', options)
+    this.#check('to()', options, {}, ['name', 'partition'])
     if (typeof topic !== 'function') checkTopic(topic)
     if (options.partition !== undefined) checkFunction('partition of to()', options.partition)
     const { partition } = options
@@ -192,12 +192,12 @@ export class StreamOf implements KStream<any, any, any>, StreamPlace {
   }
 
   groupByKey(options: Repartitioned<any> = {}): any {
-    this.#check('groupByKey()', options)
+    this.#check('groupByKey()', options, {}, ['name', 'codec'])
     checkCodec('codec of groupByKey()', options.codec)
     return new GroupedStream(this.program, new GroupingStart(this.program, this, options))
   }
   groupBy(key: any, options: Repartitioned<any> = {}): any {
-    this.#check('groupBy()', options, { key })
+    this.#check('groupBy()', options, { key }, ['name', 'codec'])
     checkCodec('codec of groupBy()', options.codec)
     const keyed: StreamOf = this.#then(options, 'KSTREAM-KEY-SELECT-', () => new SelectKey(key), true)
     return new GroupedStream(this.program, new GroupingStart(this.program, keyed, options))
@@ -266,10 +266,10 @@ export class StreamOf implements KStream<any, any, any>, StreamPlace {
     const { name, node, sources, repartitionRequired } = this
     return { name, node, sources, repartitionRequired }
   }
-  #check(operation: string, options: unknown, callbacks: Record<string, unknown> = {}): void {
+  #check(operation: string, options: unknown, callbacks: object = {}, known?: readonly string[]): void {
     this.program.checkOpen(operation)
     for (const [what, callback] of Object.entries(callbacks)) checkFunction(`${what} of ${operation}`, callback)
-    checkOptions(`options of ${operation}`, options)
+    checkOptions(`options of ${operation}`, options, known)
     const name = (options as Named | undefined)?.name
     if (name !== undefined) checkName(`name of ${operation}`, name)
   }

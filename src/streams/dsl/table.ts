@@ -9,7 +9,6 @@ import { type RowChange, TableRowChange } from '../operators/table-row-change.js
 import type { TableSupplier } from '../operators/table-supplier.js'
 import {
   checkFunction,
-  checkOptions,
   checkStoreOptions,
   isUnnamedStore,
   type Named,
@@ -71,7 +70,7 @@ export class TableOf implements KTable<any, any, any>, TablePlace {
   }
 
   suppress(until: Suppressed, options: Named = {}): any {
-    this.#check('suppress()', options)
+    this.#check('suppress()', options, {}, ['name'])
     if (until?.kind !== 'window closes' && until?.kind !== 'time limit')
       refuse('until of suppress()', until, 'untilWindowCloses() or untilTimeLimit()')
     const graceMs = until.kind === 'window closes' ? this.#graceMs() : 0
@@ -99,7 +98,7 @@ export class TableOf implements KTable<any, any, any>, TablePlace {
   toStream(given?: any, options?: Named): any {
     const key: unknown = typeof given === 'function' ? given : undefined
     const named: Named = (key === undefined ? given : options) ?? {}
-    this.#check('toStream()', named)
+    this.#check('toStream()', named, {}, ['name'])
     const { naming, graph } = this.program
     const name = naming.nodeOr(named.name, 'KTABLE-TOSTREAM-')
     const node = graph.add([this.node], {
@@ -116,7 +115,7 @@ export class TableOf implements KTable<any, any, any>, TablePlace {
   }
 
   groupBy(map: any, options: Named = {}): any {
-    this.#check('groupBy()', options, { map })
+    this.#check('groupBy()', options, { map }, ['name'])
     const name = this.program.naming.nodeOr(options.name, 'KTABLE-SELECT-')
     this.supplier.enableSendingOldValues(true)
     const node = this.program.graph.add([this.node], {
@@ -182,11 +181,10 @@ export class TableOf implements KTable<any, any, any>, TablePlace {
 
   // ── what they have in common ──
 
-  #check(operation: string, options: unknown, callbacks: object = {}): void {
+  #check(operation: string, options: unknown, callbacks: object = {}, known?: readonly string[]): void {
     this.program.checkOpen(operation)
     for (const [what, callback] of Object.entries(callbacks)) checkFunction(`${what} of ${operation}`, callback)
-    checkOptions(`options of ${operation}`, options)
-    checkStoreOptions(`options of ${operation}`, options)
+    checkStoreOptions(`options of ${operation}`, options, known)
     const name = (options as Named | undefined)?.name
     if (name !== undefined) checkName(`name of ${operation}`, name)
   }

@@ -30,6 +30,7 @@ export class KeyAggregate implements Operator {
     const begun: unknown = row === undefined ? this.#initial() : row.value
     const newValue = begun === undefined ? value : this.#context.result(this.#aggregator.add(begun, value, key))
     this.#store.put(key, newValue, timestamp)
+    if (this.#context.leaf) return
     // As Kafka's: what a new row begins with counts as its old value, except that a reduce has none.
     const oldValue = this.#sendOldValues && begun !== undefined ? begun : null
     this.#context.forward({ oldValue, newValue } satisfies Change<unknown>, key, at(context, timestamp))

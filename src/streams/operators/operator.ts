@@ -24,6 +24,8 @@ export interface OperatorContext {
   /** The task's: the largest timestamp that it has seen, -1 before the first. An operator's own is a time() cell. */
   readonly streamTime: number
   readonly wallClockTime: number
+  /** Nothing comes after it: what it would forward need not be made. */
+  readonly leaf: boolean
   /** To every child, in their order. Another timestamp or other headers: in another context, see at(). */
   forward(value: unknown, key: unknown, context: RecordContext): void
   /** To the child of that name alone. */

@@ -1,4 +1,5 @@
 import { MillraceError } from '../../index.js'
+import { checkOptions } from '../store-options.js'
 
 /** Kafka: Suppressed. */
 export interface Suppressed {
@@ -23,6 +24,7 @@ export function untilWindowCloses(): Suppressed {
  * @throws INVALID_CONFIG for a negative limit or count
  */
 export function untilTimeLimit(limitMs: number, options?: { maxRecords?: number | undefined }): Suppressed {
+  checkOptions('options of untilTimeLimit()', options, ['maxRecords'])
   const maxRecords = options?.maxRecords
   check('limitMs', limitMs)
   if (maxRecords !== undefined) check('maxRecords', maxRecords)

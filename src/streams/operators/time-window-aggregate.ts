@@ -1,7 +1,7 @@
 import type { RecordContext } from '../record.js'
 import type { ObservedTime } from '../stores/observed-time.js'
 import type { TimestampedWindowStore } from '../stores/store.js'
-import { type TimeWindows, windowStarts } from '../windows.js'
+import { firstStart, type TimeWindows, windowStarts } from '../windows.js'
 import type { Aggregator } from './aggregator.js'
 import type { Operator, OperatorContext } from './operator.js'
 import { type ClosedStarts, WindowEmission } from './window-emission.js'
@@ -36,11 +36,12 @@ export class TimeWindowAggregate implements Operator {
   }
   process(value: unknown, key: string | null, context: RecordContext): void {
     if (key === null) return
-    const { sizeMs, graceMs } = this.#windows
+    const { sizeMs, advanceMs, graceMs } = this.#windows
     const closeTime = this.#streamTime.advance(context.timestamp) - graceMs
-    for (const start of windowStarts(this.#windows, context.timestamp))
+    const { timestamp } = context
+    for (let start = firstStart(this.#windows, timestamp); start <= timestamp; start += advanceMs)
       if (start + sizeMs > closeTime) this.#add(key, value, start, context)
-    this.#emission.close(closeTime, context, emitted => this.#closed(closeTime, emitted))
+    if (this.#emission.onClose) this.#emission.close(closeTime, context, emitted => this.#closed(closeTime, emitted))
   }
 
   #add(key: string, value: unknown, start: number, context: RecordContext): void {
@@ -53,7 +54,7 @@ export class TimeWindowAggregate implements Operator {
     const begins = initial === undefined && oldValue === null
     const newValue: unknown = begins ? value : this.#context.result(add(oldValue, value, key))
     this.#store.put(key, newValue, start, timestamp)
-    this.#emission.update(key, start, { oldValue, newValue }, timestamp, context)
+    if (!this.#emission.silent) this.#emission.update(key, start, { oldValue, newValue }, timestamp, context)
   }
 
   #closed(closeTime: number, emitted: number): ClosedStarts | undefined {

@@ -33,14 +33,22 @@ export class WindowEmission {
     this.#emitted = onClose ? context.time('emitted') : undefined
   }
 
+  /** Whether update() passes nothing on. */
+  get silent(): boolean {
+    return this.#emitted !== undefined || this.#context.leaf
+  }
   update(key: string, start: number, change: Change<unknown>, timestamp: number, context: RecordContext): void {
-    if (this.#emitted !== undefined) return
+    if (this.silent) return
     const passed = this.#sendOldValues
       ? change
       : ({ oldValue: null, newValue: change.newValue } satisfies Change<unknown>)
     this.#context.forward(passed, this.#window(key, start), at(context, timestamp))
   }
 
+  /** Whether windows are passed on when they have closed. */
+  get onClose(): boolean {
+    return this.#emitted !== undefined
+  }
   /** `closed` is told the close time of the last emission, -1 before the first. */
   close(closeTime: number, context: RecordContext, closed: (emitted: number) => ClosedStarts | undefined): void {
     const emitted = this.#emitted

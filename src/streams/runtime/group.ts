@@ -1,6 +1,6 @@
 import { type Assignor, type Broker, type ConsumerGroup, isMillraceError, rangeAssignor } from '../../index.js'
+import { checkEqual } from '../topology/partition-counts.js'
 import { type TopologyPlan, topicName } from '../topology/plan.js'
-import { checkEqual } from './partition-counts.js'
 import { taskAssignor } from './task-assignor.js'
 import type { Counts } from './topics.js'
 

@@ -2,11 +2,12 @@ import { type Broker, type ConsumerRecord, isMillraceError, MillraceError } from
 import type { Output, TopologyTask } from '../task/seam.js'
 import type { Subtopology, TopologyPlan } from '../topology/plan.js'
 import { GlobalTails } from './global-tails.js'
-import { taskGroup } from './group.js'
+import { type TaskGroup, taskGroup } from './group.js'
+import { inSteps, type Steps } from './steps.js'
 import type { TaskRun } from './task-run.js'
 import { type Counts, lookUpTopics, makeInternalTopics } from './topics.js'
 import { Worker } from './worker.js'
-import { Writes } from './writes.js'
+import { isThenable, Writes } from './writes.js'
 
 /** What an instance runs. */
 export interface Application {
@@ -77,31 +78,49 @@ export class Instance {
 
   async #work(): Promise<void> {
     const { applicationId, plan } = this.#application
+    if (this.#closing) return
+    const prepared = inSteps(this.#prepare())
+    const counts = isThenable(prepared) ? await prepared : prepared
+    if (this.#closing) return
+    const tasks =
+      plan.subtopologies.length === 0 ? undefined : taskGroup(this.#options.broker, plan, applicationId, counts)
+    // Where all is in this process it has joined when run() returns, so that settled() waits for what it is to work on.
+    if (tasks?.here === true) this.#worker = this.#join(tasks, counts)
+    await this.#readGlobals()
+    if (!this.#closing && this.#worker?.over !== true) {
+      if (tasks !== undefined) this.#worker ??= this.#join(tasks, counts)
+      this.#phase = 'working'
+      this.#changes.tell()
+    }
+    if (this.#worker !== undefined) await this.#worker.work()
+    else if (!this.#closing) await this.#stopped.next
+  }
+  *#prepare(): Steps<Counts> {
+    const { applicationId, plan } = this.#application
     const { broker, deadLetter } = this.#options
-    if (this.#closing) return
-    const counts = await lookUpTopics(broker, plan, applicationId, deadLetter === undefined ? [] : [deadLetter])
-    if (this.#closing) return
-    await makeInternalTopics(broker, plan, applicationId, counts)
-    if (this.#closing) return
+    const counts = yield* lookUpTopics(broker, plan, applicationId, deadLetter === undefined ? [] : [deadLetter])
+    if (!this.#closing) yield* makeInternalTopics(broker, plan, applicationId, counts)
+    return counts
+  }
+  /** All that is there, before the first record is worked on. */
+  async #readGlobals(): Promise<void> {
+    const { applicationId, plan } = this.#application
     try {
       await this.#globals.start(plan, applicationId, error => this.#fail(error))
     } catch (error) {
-      if (!this.#closing) throw error
+      if (this.#closing) return
+      if (this.#worker === undefined) throw error
+      this.#worker.fail(error)
     }
-    if (this.#closing) return
-    if (plan.subtopologies.length > 0) this.#worker = this.#join(counts)
-    this.#phase = 'working'
-    this.#changes.tell()
-    await (this.#worker === undefined ? this.#stopped.next : this.#worker.work())
   }
 
-  #join(counts: Counts): Worker {
+  #join(tasks: TaskGroup, counts: Counts): Worker {
     const { applicationId, plan } = this.#application
     const writes = new Writes(this.#options.broker)
     const admit = (output: Output): void => writes.admit(output)
     return new Worker({
       ...this.#options,
-      ...taskGroup(this.#options.broker, plan, applicationId, counts),
+      ...tasks,
       applicationId,
       subtopologies: plan.subtopologies,
       counts,
@@ -119,8 +138,9 @@ export class Instance {
   /** The turn at work is the last. */
   #stop(): void {
     this.#closing = true
-    if (this.#worker === undefined) this.#globals.stop()
-    else this.#worker.stop()
+    // What works may still need them.
+    if (this.#phase !== 'working') this.#globals.stop()
+    this.#worker?.stop()
     this.#stopped.tell()
     if (this.#phase === 'created') this.#over()
   }

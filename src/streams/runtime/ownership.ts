@@ -1,5 +1,5 @@
 import { type Consumer, MillraceError, type TopicPartition } from '../../index.js'
-import { handlerFailed } from './callback-errors.js'
+import { handlerFailed } from '../task/callback-errors.js'
 import type { ReachedPositions } from './positions.js'
 import { restore } from './restore.js'
 import { Results, type ResultsSetting } from './results.js'
@@ -200,7 +200,7 @@ function closeAll(runs: readonly TaskRun[]): void {
     try {
       task.close()
     } catch (error) {
-      failure ??= { error: handlerFailed(error, undefined, `close of task ${task.id}`) }
+      failure ??= { error: handlerFailed(error, task, 'close', task.failedNode) }
     }
   }
   if (failure !== undefined) throw failure.error

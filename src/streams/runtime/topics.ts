@@ -1,24 +1,26 @@
 import { type Broker, isMillraceError, MillraceError, type TopicOptions } from '../../index.js'
+import { partitionCounts } from '../topology/partition-counts.js'
 import { type Subtopology, type TopologyPlan, topicName } from '../topology/plan.js'
-import { partitionCounts } from './partition-counts.js'
+import { answerOf, type Steps } from './steps.js'
 
 /** What is known of an application's topics: how many partitions those that it reads have, by name. */
 export type Counts = ReadonlyMap<string, number>
 
 /** UNKNOWN_TOPIC_OR_PARTITION for a topic of the user's that is not there; TOPOLOGY where what is joined differs. */
-export async function lookUpTopics(
+export function* lookUpTopics(
   broker: Broker<any>,
   plan: TopologyPlan,
   applicationId: string,
   others: readonly string[],
-): Promise<Counts> {
+): Steps<Counts> {
   const references = [
     ...plan.subtopologies.flatMap(({ sources, sinks }) => [...sources.map(({ topic }) => topic), ...sinks]),
     ...plan.globalStores.map(({ topic }) => topic),
   ]
   const names = references.filter(({ internal }) => !internal).map(topic => topicName(topic, applicationId))
   const given = new Map<string, number>()
-  for (const name of new Set([...names, ...others])) given.set(name, await broker.topic(name).partitionCount())
+  for (const name of new Set([...names, ...others]))
+    given.set(name, yield* answerOf(broker.topic(name).partitionCount()))
   return partitionCounts(plan, applicationId, given)
 }
 
@@ -28,20 +30,20 @@ export function taskCount({ sources }: Subtopology, applicationId: string, count
 }
 
 /** Makes the application's own topics, where another instance has not. TOPOLOGY where one has other partitions. */
-export async function makeInternalTopics(
+export function* makeInternalTopics(
   broker: Broker<any>,
   plan: TopologyPlan,
   applicationId: string,
   counts: Counts,
-): Promise<void> {
+): Steps<void> {
   for (const { topic } of plan.repartitionTopics) {
     const name = topicName(topic, applicationId)
-    await makeRepartitionTopic(broker, name, counts.get(name)!)
+    yield* makeRepartitionTopic(broker, name, counts.get(name)!)
   }
   for (const subtopology of plan.subtopologies) {
     const partitions = taskCount(subtopology, applicationId, counts)
     for (const { topic } of subtopology.changelogs)
-      await make(broker, topicName(topic, applicationId), { partitions, cleanupPolicy: 'compact' })
+      yield* make(broker, topicName(topic, applicationId), { partitions, cleanupPolicy: 'compact' })
   }
 }
 
@@ -49,25 +51,21 @@ export async function makeInternalTopics(
 const noRetention = { ms: Number.MAX_SAFE_INTEGER }
 
 /** A record is of no use once it is worked through; a cluster can't tell when that is, and must not lose it before. */
-async function makeRepartitionTopic(broker: Broker<any>, name: string, partitions: number): Promise<void> {
+function* makeRepartitionTopic(broker: Broker<any>, name: string, partitions: number): Steps<void> {
   try {
-    await make(broker, name, { partitions, retention: { consumed: true } })
+    yield* make(broker, name, { partitions, retention: { consumed: true } })
   } catch (error) {
     if (!isMillraceError(error, 'INVALID_CONFIG')) throw error
-    await make(broker, name, { partitions, retention: noRetention })
+    yield* make(broker, name, { partitions, retention: noRetention })
   }
 }
 
-async function make(
-  broker: Broker<any>,
-  name: string,
-  options: TopicOptions<any> & { partitions: number },
-): Promise<void> {
+function* make(broker: Broker<any>, name: string, options: TopicOptions<any> & { partitions: number }): Steps<void> {
   try {
-    await broker.createTopic(name, options)
+    yield* answerOf(broker.createTopic(name, options))
   } catch (error) {
     if (!isMillraceError(error, 'TOPIC_ALREADY_EXISTS')) throw error
-    const found = await broker.topic(name).partitionCount()
+    const found = yield* answerOf(broker.topic(name).partitionCount())
     const { partitions } = options
     if (found !== partitions)
       throw new MillraceError('TOPOLOGY', {

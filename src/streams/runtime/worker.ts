@@ -1,6 +1,7 @@
 import { type ConsumerRecord, isMillraceError } from '../../index.js'
+import { decide, type ErrorSetting, handlerFailed } from '../task/callback-errors.js'
+import type { TopologyTask } from '../task/seam.js'
 import { Alarm } from './alarm.js'
-import { decide, type ErrorSetting, handlerFailed } from './callback-errors.js'
 import { type Owner, Ownership, type OwnershipSetting } from './ownership.js'
 import { isOut } from './results.js'
 import type { PartitionQueue, TaskRun } from './task-run.js'
@@ -113,7 +114,7 @@ export class Worker implements Owner {
       try {
         run.task.start()
       } catch (error) {
-        throw handlerFailed(error, undefined, `init of task ${run.task.id}`)
+        throw handlerFailed(error, run.task, 'init', run.task.failedNode)
       }
       run.state = 'running'
       this.#owned.results.touch(run)
@@ -281,7 +282,7 @@ export class Worker implements Owner {
       try {
         return task.punctuate(time)
       } catch (error) {
-        this.#caught(error, undefined, `punctuation of task ${task.id}`)
+        this.#caught(error, task, 'punctuation')
       }
     }
   }
@@ -300,7 +301,7 @@ export class Worker implements Owner {
         try {
           task.process(record, queue.time)
         } catch (error) {
-          this.#caught(error, record, '')
+          this.#caught(error, task, record)
         }
         queue.drop()
         left--
@@ -308,8 +309,8 @@ export class Worker implements Owner {
       }
     }
   }
-  #caught(error: unknown, record: ConsumerRecord | undefined, where: string): void {
-    const letter = decide(this.#setting, error, record, where)
+  #caught(error: unknown, task: TopologyTask, doing: ConsumerRecord | 'punctuation'): void {
+    const letter = decide(this.#setting, error, task, doing)
     if (letter !== undefined) this.#setting.writes.add(this.#setting.deadLetter!, letter)
   }
 

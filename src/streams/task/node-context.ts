@@ -21,6 +21,8 @@ export interface NodeHost {
   now(): number
   storeFor(node: string, name: string): unknown
   timeFor(node: string, name: string, initial: number | undefined): ObservedTime
+  /** What the node threw, or one after it, which is told of first. */
+  threw(node: string, error: unknown): void
   schedule: (node: string, ...schedule: Parameters<OperatorContext['schedule']>) => () => void
 }
 
@@ -52,15 +54,26 @@ export class NodeContext implements OperatorContext {
     return this.#host.now()
   }
 
+  get leaf(): boolean {
+    return this.children.length === 0
+  }
   forward(value: unknown, key: unknown, context: RecordContext): void {
     if (this.#freezes) freezeRecord(key, context)
     const { children } = this
     const { length } = children
-    if (length > 0) children[0]!.operator.process(value, key, context)
-    for (let i = 1; i < length; i++) children[i]!.operator.process(value, key, context)
+    if (length > 0) children[0]!.#process(value, key, context)
+    for (let i = 1; i < length; i++) children[i]!.#process(value, key, context)
   }
   forwardTo(child: string, value: unknown, key: unknown, context: RecordContext): void {
-    for (const { node, operator } of this.children) if (node === child) operator.process(value, key, context)
+    for (const known of this.children) if (known.node === child) known.#process(value, key, context)
+  }
+  #process(value: unknown, key: unknown, context: RecordContext): void {
+    try {
+      this.operator.process(value, key, context)
+    } catch (error) {
+      this.#host.threw(this.node, error)
+      throw error
+    }
   }
 
   store<S>(name: string): S {

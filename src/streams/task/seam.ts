@@ -66,6 +66,8 @@ export interface TopologyTask {
   readonly nextWallClockPunctuation: number | undefined
   /** What was done since the last drain: first write it, then commit the offsets of the records processed. Changed times are among the changes once per drain, and so are changed rows, as a rule. */
   drain(): { readonly outputs: readonly Output[]; readonly changes: readonly ChangelogRecord[] }
+  /** Whose callback threw last: of what process(), timestampOf(), punctuate(), start() or close() threw. */
+  readonly failedNode: string | undefined
   /** For queries: undefined for a store of another sub-topology. */
   store(name: string): unknown
   /** Closes the processors, the last resort apart (a crash) always; throws the first of what they throw, after all are closed. */

@@ -44,6 +44,7 @@ export class StreamTask implements TopologyTask, NodeHost {
   readonly #entries = new Map<string, Entry>()
   readonly #schedulesOf = new Map<string, number>()
   #starting = false
+  #threw: { readonly node: string; readonly error: unknown } | undefined
   #atWork: RecordContext = nowhere
   #outputs: Output[] = []
   #changes: ChangelogRecord[] = []
@@ -120,7 +121,14 @@ export class StreamTask implements TopologyTask, NodeHost {
           this.#entries.set(topicName(topic, this.#environment.applicationId), { node, context })
     }
     this.#starting = true
-    for (const context of this.#nodes) context.operator.init?.(context)
+    for (const context of this.#nodes) {
+      try {
+        context.operator.init?.(context)
+      } catch (error) {
+        this.threw(context.node, error)
+        throw error
+      }
+    }
     this.#starting = false
     this.#keep()
   }
@@ -137,7 +145,12 @@ export class StreamTask implements TopologyTask, NodeHost {
     if (node.timestamp === undefined) return record.timestamp
     const { topic, partition, offset, timestamp, headers } = record
     const context: RecordContext = { topic, partition, offset, timestamp, headers }
-    return stampOf(node.timestamp(this.#valueOf(node, record), record.key, context), node.name, record)
+    try {
+      return stampOf(node.timestamp(this.#valueOf(node, record), record.key, context), node.name, record)
+    } catch (error) {
+      this.threw(node.name, error)
+      throw error
+    }
   }
 
   process(record: ConsumerRecord, timestamp: number = this.timestampOf(record)): void {
@@ -148,6 +161,7 @@ export class StreamTask implements TopologyTask, NodeHost {
       this.#streamTime.advance(timestamp)
       context.forward(this.#valueOf(node, record), record.key, this.#atWork)
     } catch (error) {
+      this.threw(node.name, error)
       this.#takeBack()
       throw error
     }
@@ -166,6 +180,7 @@ export class StreamTask implements TopologyTask, NodeHost {
     try {
       due.punctuate(time)
     } catch (error) {
+      this.threw(due.node, error)
       this.#takeBack()
       throw error
     } finally {
@@ -228,6 +243,14 @@ export class StreamTask implements TopologyTask, NodeHost {
     return { outputs, changes }
   }
 
+  get failedNode(): string | undefined {
+    return this.#threw?.node
+  }
+  /** The same error on its way up is the first's. */
+  threw(node: string, error: unknown): void {
+    if (this.#threw === undefined || this.#threw.error !== error) this.#threw = { node, error }
+  }
+
   // ── what its nodes ask for ──
 
   storeFor(node: string, name: string): unknown {
@@ -268,15 +291,17 @@ export class StreamTask implements TopologyTask, NodeHost {
   }
 
   close(): void {
-    const failed: unknown[] = []
-    for (const { operator } of this.#nodes) {
+    let first: { readonly node: string; readonly error: unknown } | undefined
+    for (const { node, operator } of this.#nodes) {
       try {
         operator.close?.()
       } catch (error) {
-        failed.push(error)
+        first ??= { node, error }
       }
     }
-    if (failed.length > 0) throw failed[0]
+    if (first === undefined) return
+    this.#threw = first
+    throw first.error
   }
 }
 

@@ -158,6 +158,9 @@ export class CountTask implements TopologyTask {
   store(): unknown {
     return this.counts
   }
+  get failedNode(): undefined {
+    return undefined
+  }
   close(): void {
     this.hooks.close?.(this.id)
   }

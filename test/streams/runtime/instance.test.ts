@@ -40,6 +40,33 @@ describe('the life of an instance', () => {
     await broker.close()
   })
 
+  test('settled() covers it straight after run(), which has joined when it returns', async () => {
+    const broker = brokerWith(topics)
+    broker.topic('in').publishAll(numbers(35))
+    const instance = instanceOn(broker)
+    const done = instance.run(undefined)
+    expect(broker.groups.get('app')!.members).toHaveLength(1)
+    broker.topic('in').publishAll(numbers(35))
+    await broker.settled()
+    expect(await table(broker, 'out')).toEqual({ k0: 10, k1: 10, k2: 10, k3: 10, k4: 10, k5: 10, k6: 10 })
+    await instance.close(1_000)
+    await done
+  })
+
+  test('settled() waits for tasks that are restored first, and for those that move', async () => {
+    const broker = brokerWith(topics)
+    const { instance } = await started(broker)
+    broker.topic('in').publishAll(numbers(5_000))
+    await broker.settled()
+    await instance.close(1_000)
+    broker.topic('in').publishAll(numbers(70))
+    const running = [instanceOn(broker), instanceOn(broker), instanceOn(broker)].map(one => one.run(undefined))
+    await broker.settled()
+    expect((await table(broker, 'out')).k0).toBe(Math.ceil(5_000 / 7) + 10)
+    await broker.close()
+    await Promise.all(running)
+  })
+
   test('run() ends with its signal, in an orderly way', async () => {
     const broker = brokerWith(topics)
     const abort = new AbortController()

@@ -178,6 +178,31 @@ describe('Streams', () => {
     await streams.close()
   })
 
+  test('settled() straight after run() covers what is joined with a global table, which is read first', async () => {
+    const builder = new StreamsBuilder<Topics>()
+    const names = builder.globalTable('names', { store: 'names' })
+    builder
+      .stream('words')
+      .join(
+        names,
+        (word, name) => `${name} ${word}`,
+        (_word, key) => key,
+      )
+      .to('counts')
+    const broker = brokerWith({ words: 2, names: 3, counts: 1 })
+    broker.topic('names').publishAll(Array.from({ length: 3_000 }, (_, i) => ({ key: `${i}`, value: `n${i}` })))
+    broker.topic('words').publishAll([
+      { key: '7', value: 'seven' },
+      { key: '2999', value: 'last' },
+    ])
+    const streams = new Streams(builder.build(), { applicationId: 'app', broker })
+    const done = streams.run()
+    await broker.settled()
+    expect(await table(broker, 'counts')).toEqual({ 2999: 'n2999 last', 7: 'n7 seven' })
+    await streams.close()
+    await done
+  })
+
   test('an application of nothing but a global table runs until it is closed', async () => {
     const builder = new StreamsBuilder<Topics>()
     const names = builder.globalTable('names', { store: 'names' })

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { partitionCounts } from '../../../src/streams/runtime/partition-counts.js'
+import { partitionCounts } from '../../../src/streams/topology/partition-counts.js'
 import type { TopologyPlan } from '../../../src/streams/topology/plan.js'
 import { clusterLike } from './cluster-like.js'
 import { countPlan } from './fake-application.js'

@@ -1,5 +1,5 @@
 import { MillraceError } from '../../index.js'
-import { type TopicReference, type TopologyPlan, topicName } from '../topology/plan.js'
+import { type TopicReference, type TopologyPlan, topicName } from './plan.js'
 
 /**
  * How many partitions each topic that is read has, or is to have: those of the user's topics are given, those of

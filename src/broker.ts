@@ -39,6 +39,8 @@ export interface MemoryBroker<Topics extends object = Record<string, unknown>, K
   settled(): Promise<void>
 }
 
+const brokerOptions = ['topics', 'clock', 'autoCreateTopics', 'defaultPartitions', 'interceptors']
+
 export class InMemoryBroker<Topics extends object, K extends Key = string>
   extends Closing
   implements MemoryBroker<Topics, K>, GroupHost
@@ -55,7 +57,7 @@ export class InMemoryBroker<Topics extends object, K extends Key = string>
 
   constructor(options: BrokerOptions<Topics> = {}) {
     super()
-    checkOptions('broker options', options)
+    checkOptions('broker options', options, brokerOptions)
     const { topics, clock = systemClock, autoCreateTopics = false, defaultPartitions = 1, interceptors = [] } = options
     checkClock(clock)
     checkOneOf('autoCreateTopics', autoCreateTopics, [true, false])
@@ -84,12 +86,9 @@ export class InMemoryBroker<Topics extends object, K extends Key = string>
     this.#checkOpen()
     checkOptions(`options of topic ${String(name)}`, options)
     if (this.#topics.has(name)) throw new MillraceError('TOPIC_ALREADY_EXISTS', { topic: name })
-    const topic = new InMemoryTopic<Topics[N], K>(name, {
-      ...options,
-      partitions: options.partitions === undefined ? this.#defaultPartitions : options.partitions,
-      clock: this.clock,
-      publish: this.interceptor.publish,
-    })
+    const partitions = options.partitions === undefined ? this.#defaultPartitions : options.partitions
+    const all = { ...options, partitions, clock: this.clock }
+    const topic = new InMemoryTopic<Topics[N], K>(name, all, this.interceptor.publish)
     this.#topics.set(name, topic)
     for (const group of this.#groups.values()) if (group.topics.includes(name)) group.topicCreated(topic)
     return topic
@@ -115,11 +114,10 @@ export class InMemoryBroker<Topics extends object, K extends Key = string>
     options: { topics: N | readonly N[] } & GroupOptions,
   ): MemoryConsumerGroup<RecordOf<Topics, K, N>> {
     checkText('group id', id)
-    checkOptions('group options', options)
+    const resolved = resolveGroupOptions(options)
     const topics = typeof options?.topics === 'string' ? [options.topics] : options?.topics
     checkTopicNames('topics', topics)
     const names: readonly string[] = [...new Set(topics as readonly string[])]
-    const resolved = resolveGroupOptions(options)
     const known = this.#groups.get(id)
     if (known !== undefined) {
       if (known.topics.length !== names.length || !names.every(name => known.topics.includes(name)))

@@ -53,7 +53,7 @@ export class EngineConsumer<R extends AnyRecord> extends Closing implements Cons
 
   poll(options: PollOptions = {}): Promise<R[]> {
     try {
-      checkOptions('poll options', options)
+      checkOptions('poll options', options, ['maxRecords', 'timeoutMs', 'signal'])
       const { maxRecords = this.#member.engine.options.maxPollRecords, timeoutMs, signal } = options
       checkWhole('maxRecords', maxRecords, 1)
       if (timeoutMs !== undefined && timeoutMs !== Number.POSITIVE_INFINITY) checkWhole('timeoutMs', timeoutMs, 0)
@@ -102,7 +102,7 @@ export class EngineConsumer<R extends AnyRecord> extends Closing implements Cons
   run(handler: Handler<R>, options: RunOptions<R> = {}): Promise<void> {
     try {
       checkFunction('handler', handler)
-      checkOptions('run options', options)
+      checkOptions('run options', options, ['concurrency', 'retry', 'deadLetter', 'signal'])
       this.#checkFree()
       this.#member.comeBack()
       return new Run(this.#member, handler, options).done
@@ -248,6 +248,8 @@ export class EngineConsumer<R extends AnyRecord> extends Closing implements Cons
 
   seek(topic: R['topic'], partition: number, to: StartFrom): void {
     this.#checkOpen()
+    if (typeof topic !== 'string' || typeof partition !== 'number')
+      throw new TypeError(`seek() takes a topic, a partition and a start; got ${show(topic)}, ${show(partition)}`)
     const term = this.#owned({ topic, partition })
     checkStart(to, term)
     term.seek(to)
@@ -300,7 +302,7 @@ function recordsOf<R>(found: R[] | IteratorResult<R, undefined>): readonly R[] {
 }
 
 export function timeoutOf(options: CloseOptions): number {
-  checkOptions('close options', options)
+  checkOptions('close options', options, ['timeoutMs'])
   const { timeoutMs = closeTimeoutMs } = options
   checkWhole('timeoutMs', timeoutMs, 0)
   return timeoutMs
@@ -342,6 +344,11 @@ function nextOffsets(what: AnyRecord | readonly AnyRecord[] | readonly NextOffse
       throw new TypeError(`commit() takes a record, records, or { topic, partition, nextOffset }s; got ${show(entry)}`)
     const where = { topic, partition }
     const isRecord = offset !== undefined && nextOffset === undefined
+    // As a record it would be finished, and the next one meant: other clients mean `offset` itself.
+    if (isRecord && !('value' in (entry as object)))
+      throw new TypeError(
+        `commit() takes records, or nextOffset; offset ${offset} of ${topic}-${partition} has no value, so it is no record`,
+      )
     checkOffset((isRecord ? offset : nextOffset) as number, where)
     const next = isRecord ? offset + 1 : nextOffset!
     const key = `${topic}-${partition}`

@@ -4,9 +4,22 @@ import type { AnyRecord } from './core/record.js'
 import type { ResolvedGroupOptions } from './engine.js'
 import type { GroupOptions, JoinOptions } from './portable.js'
 
+/** `clock` is of a group without a broker. */
+const groupOptions = [
+  'topics',
+  'commitMode',
+  'autoCommitIntervalMs',
+  'autoOffsetReset',
+  'assignor',
+  'maxPollRecords',
+  'maxPollIntervalMs',
+  'sessionTimeoutMs',
+  'clock',
+]
+
 /** Checked, and with Kafka's defaults (but for autoOffsetReset) where nothing is said. */
-export function resolveGroupOptions(options: GroupOptions): ResolvedGroupOptions {
-  checkOptions('group options', options)
+export function resolveGroupOptions(options: GroupOptions = {}): ResolvedGroupOptions {
+  checkOptions('group options', options, groupOptions)
   const {
     commitMode = 'autoCommit',
     autoCommitIntervalMs = 5_000,
@@ -44,7 +57,7 @@ export function checkSameOptions(id: string, first: ResolvedGroupOptions, now: R
 }
 
 export function checkJoinOptions<R extends AnyRecord>(options: JoinOptions<R>, topics: readonly string[]): void {
-  checkOptions('join options', options)
+  checkOptions('join options', options, ['memberId', 'instanceId', 'topics', 'onAssigned', 'onRevoked', 'onLost'])
   const { instanceId, topics: wanted, onAssigned, onRevoked, onLost } = options
   if (instanceId !== undefined) checkText('instanceId', instanceId)
   if (wanted !== undefined) checkTopicNames('topics', wanted)

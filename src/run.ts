@@ -65,7 +65,7 @@ export class Run<R extends AnyRecord> implements Activity {
   constructor(member: Member<R>, handler: Handler<R>, options: RunOptions<R>) {
     const { concurrency = 1, retry = { attempts: 1 }, deadLetter, signal } = options
     checkWhole('concurrency', concurrency, 1)
-    checkOptions('retry', retry)
+    checkOptions('retry', retry, ['attempts', 'backoffMs'])
     checkWhole('retry.attempts', retry.attempts, 1)
     const { backoffMs = 0 } = retry
     if (typeof backoffMs !== 'function') checkWhole('retry.backoffMs', backoffMs, 0)

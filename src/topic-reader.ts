@@ -24,7 +24,7 @@ export class TopicReader<V, K extends Key> implements AsyncIterable<ConsumerReco
   readonly #options: ReadOptions
 
   constructor(topic: InMemoryTopic<V, K>, active: Set<TopicTail<V, K>>, options: ReadOptions) {
-    checkOptions('read options', options)
+    checkOptions('read options', options, ['from', 'until', 'partitions', 'signal'])
     const { from = 'earliest', until, partitions, signal } = options
     checkStart(from, { topic: topic.name, partition: partitions?.[0] ?? 0 })
     if (until !== undefined) checkOneOf('until', until, ['latest'])

@@ -74,7 +74,8 @@ export class InMemoryTopic<V = unknown, K extends Key = string> implements Memor
 
   constructor(
     name: string,
-    options: TopicOptions<V> & { clock?: Clock | undefined; publish?: Interceptor['publish'] } = {},
+    options: TopicOptions<V> & { clock?: Clock | undefined } = {},
+    publish?: Interceptor['publish'],
   ) {
     if (typeof name !== 'string' || !legalName.test(name))
       throw new MillraceError('INVALID_TOPIC_EXCEPTION', { topic: name })
@@ -87,7 +88,7 @@ export class InMemoryTopic<V = unknown, K extends Key = string> implements Memor
     this.#compact = cleanupPolicy === 'compact'
     this.#retention = options.retention && { ...options.retention }
     this.#segmentRecords = segmentRecords
-    this.#around = options.publish
+    this.#around = publish
     this.#grow(partitions)
   }
 
@@ -284,15 +285,27 @@ export class InMemoryTopic<V = unknown, K extends Key = string> implements Memor
   }
 }
 
+/** `replicas` are a cluster's: topics that both are given may say them. `clock` is of one without a broker. */
+const topicOptions = [
+  'partitions',
+  'partitioner',
+  'cleanupPolicy',
+  'retention',
+  'segmentRecords',
+  'codec',
+  'replicas',
+  'clock',
+]
+
 function checkTopicOptions<V>(name: string, options: TopicOptions<V>): void {
-  checkOptions(`options of topic ${name}`, options)
+  checkOptions(`options of topic ${name}`, options, topicOptions)
   const { partitions, partitioner, cleanupPolicy, retention, segmentRecords, codec } = options
   if (partitions !== undefined && (!Number.isSafeInteger(partitions) || partitions < 1))
     throw new MillraceError('INVALID_PARTITIONS', { topic: name, partitions })
   if (partitioner !== undefined) checkFunction('partitioner', partitioner)
   if (cleanupPolicy !== undefined) checkOneOf('cleanupPolicy', cleanupPolicy, ['delete', 'compact'])
   if (segmentRecords !== undefined) checkWhole('segmentRecords', segmentRecords, 1)
-  checkOptions('retention', retention)
+  checkOptions('retention', retention, ['ms', 'records', 'consumed'])
   if (retention?.ms !== undefined) checkWhole('retention.ms', retention.ms, 0)
   if (retention?.records !== undefined) checkWhole('retention.records', retention.records, 0)
   if (retention?.consumed !== undefined) checkOneOf('retention.consumed', retention.consumed, [true, false])

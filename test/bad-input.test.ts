@@ -4,9 +4,11 @@ import {
   ConsumerGroup,
   type ConsumerRecord,
   isMillraceError,
+  lastHeader,
   type MemoryConsumer,
   type Partitioner,
   Topic,
+  toDeadLetter,
 } from 'millrace'
 import { crash, expel, ManualClock } from 'millrace/testing'
 import { describe, expect, test } from 'vitest'
@@ -433,6 +435,15 @@ describe('consumers: offsets', () => {
       expect(group.committed('orders', 0)).toBeUndefined()
     },
   )
+
+  // As a record it would mean offset + 1, as kafkajs means it offset: one record more, or one less.
+  test('commit of an offset that is no record says what to write, and commits nothing', async () => {
+    const { consumer, group } = await started()
+    const error = await caught(() => consumer.commit(bad([{ topic: 'orders', partition: 0, offset: 3 }])))
+    expect(error).toBeInstanceOf(TypeError)
+    expect((error as Error).message).toMatch(/nextOffset; offset 3 of orders-0 .* no record/)
+    expect(group.committed('orders', 0)).toBeUndefined()
+  })
 })
 
 describe('consumers: options', () => {
@@ -664,5 +675,36 @@ describe("a user's code that throws", () => {
     const close = watch(broker.close({ timeoutMs: 0 }))
     await drain()
     expect(close.state).toBe('rejected')
+  })
+})
+
+describe('what takes a record or a place is told by name what it was given instead', () => {
+  test.each([
+    [undefined, 'undefined'],
+    [null, 'null'],
+    ['orders', '"orders"'],
+    [{ value: 1 }, 'an object'],
+  ])('lastHeader() and toDeadLetter() of %j', async (given, shown) => {
+    await wrongKind(() => lastHeader(bad<ConsumerRecord>(given), 'a'), 'lastHeader()', shown)
+    await wrongKind(
+      () => toDeadLetter(bad<ConsumerRecord>(given), { error: 1, group: 'g', attempts: 1 }),
+      'toDeadLetter()',
+      shown,
+    )
+  })
+
+  test('toDeadLetter() without a failure', async () => {
+    const { orders } = world()
+    orders.publish({ value: 'tea' })
+    const [record] = orders.partitions[0]!.read(0)
+    await wrongKind(() => toDeadLetter(record!, bad(undefined)), 'toDeadLetter()', 'undefined')
+  })
+
+  test('seek() with a record, and a start that is none', async () => {
+    const { group } = world()
+    const consumer = group.join()
+    await wrongKind(() => consumer.seek(bad({ topic: 'orders', partition: 0 }), bad(undefined), 0), 'seek()', 'object')
+    await wrongKind(() => consumer.seek('orders', 0, bad('begin')), '"begin"')
+    await wrongKind(() => consumer.seek('orders', 0, bad({})), 'an object')
   })
 })

@@ -41,8 +41,8 @@ export default async function installPackage(project: TestProject): Promise<() =
 async function build(pack: string): Promise<void> {
   const tsup = join(root, 'node_modules/tsup/dist/cli-default.js')
   await run(process.execPath, [tsup, '--out-dir', join(pack, 'dist')], root)
-  for (const name of ['package.json', 'README.md', 'LICENSE', 'CHANGELOG.md'])
-    if (existsSync(join(root, name))) await cp(join(root, name), join(pack, name))
+  for (const name of ['package.json', 'README.md', 'LICENSE', 'CHANGELOG.md', 'docs'])
+    if (existsSync(join(root, name))) await cp(join(root, name), join(pack, name), { recursive: true })
 }
 
 function npm(cwd: string, command: string, ...args: string[]): Promise<unknown> {

@@ -35,6 +35,9 @@ describe('the tarball', () => {
       'CHANGELOG.md',
       'LICENSE',
       'README.md',
+      'docs/kafka.md',
+      'docs/streams.md',
+      'docs/testing.md',
       'package.json',
     ])
     const entry = (name: string): string[] =>
@@ -142,7 +145,7 @@ describe.each(formats)('%s', format => {
   test('says what to install where the client of a cluster is missing', async () => {
     const [known, code, message] = (await printed(format, unreachable)) as [boolean, string, string]
     expect([known, code]).toEqual([true, 'UNSUPPORTED_VERSION'])
-    expect(message).toContain('npm install @platformatic/kafka')
+    expect(message).toContain('npm install @platformatic/kafka@1')
   })
 
   test('finds the client of a cluster where it is installed', async () => {

@@ -24,10 +24,16 @@ export function checkText(option: string, value: unknown): void {
   if (typeof value !== 'string' || value === '') refuse(option, value, 'a text that is not empty')
 }
 
-/** An options object, or nothing; so that `poll(5_000)` is told, not ignored. */
-export function checkOptions(option: string, value: unknown): void {
-  if (value !== undefined && (typeof value !== 'object' || value === null || Array.isArray(value)))
-    refuse(option, value, 'an object of options')
+/**
+ * An options object, or nothing; so that `poll(5_000)` is told, not ignored. With `names` nothing else may be in it, so
+ * that a misspelt option is told as well; one that is undefined counts as left out.
+ */
+export function checkOptions(option: string, value: unknown, names?: readonly string[]): void {
+  if (value === undefined) return
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) refuse(option, value, 'an object of options')
+  if (names === undefined) return
+  for (const [name, given] of Object.entries(value as object))
+    if (given !== undefined && !names.includes(name)) refuse(name, given, `left out (${option}: ${names.join(', ')})`)
 }
 
 export function checkSignal(signal: unknown): void {

@@ -1,4 +1,4 @@
-import { MillraceError } from './errors.js'
+import { MillraceError, show } from './errors.js'
 
 /** Hashed by its UTF-8 bytes, or as the bytes that it is. */
 export type Key = string | Uint8Array
@@ -44,6 +44,7 @@ export interface RecordMetadata extends TopicPartition {
 
 /** The last header of that name as text, whether it was kept as text (memory) or as bytes (cluster). Kafka: Headers.lastHeader. */
 export function lastHeader(record: AnyRecord, name: string): string | null | undefined {
+  if (!Array.isArray(record?.headers)) throw new TypeError(`lastHeader() takes a consumed record; got ${show(record)}`)
   for (let i = record.headers.length - 1; i >= 0; i--) {
     const header = record.headers[i]!
     if (header[0] === name) return header[1] instanceof Uint8Array ? new TextDecoder().decode(header[1]) : header[1]
@@ -91,6 +92,10 @@ export function toDeadLetter<V, K extends Key>(
   record: ConsumerRecord<V, K>,
   failure: { error: unknown; group: string; attempts: number },
 ): ProducerRecord<V, K> {
+  if (!Array.isArray(record?.headers) || typeof failure?.group !== 'string')
+    throw new TypeError(
+      `toDeadLetter() takes a consumed record and { error, group, attempts }; got ${show(record)} and ${show(failure)}`,
+    )
   const { error, group, attempts } = failure
   const about: Headers = [
     ['__dlq.errors.topic', record.topic],
@@ -114,7 +119,7 @@ function messageOf(error: unknown): string {
 /** An offset as callers give one. TypeError for what is no whole number, OFFSET_OUT_OF_RANGE below 0 or beyond 2^53 - 1. */
 export function checkOffset(offset: number, { topic, partition }: TopicPartition): void {
   if (!Number.isInteger(offset))
-    throw new TypeError(`An offset of ${topic}-${partition} must be a whole number; got ${String(offset)}`)
+    throw new TypeError(`An offset of ${topic}-${partition} must be a whole number; got ${show(offset)}`)
   if (offset < 0 || !Number.isSafeInteger(offset))
     throw new MillraceError('OFFSET_OUT_OF_RANGE', { topic, partition, offset })
 }
@@ -126,6 +131,6 @@ export function checkStart(to: StartFrom, where: TopicPartition): void {
   const timestamp = (to as { timestamp?: unknown } | null | undefined)?.timestamp
   if (!Number.isSafeInteger(timestamp) || (timestamp as number) < 0)
     throw new TypeError(
-      `A start of ${where.topic}-${where.partition} must be an offset, 'earliest', 'latest' or { timestamp } in whole milliseconds; got ${timestamp === undefined ? String(to) : String(timestamp)}`,
+      `A start of ${where.topic}-${where.partition} must be an offset, 'earliest', 'latest' or { timestamp } in whole milliseconds; got ${show(timestamp === undefined ? to : timestamp)}`,
     )
 }

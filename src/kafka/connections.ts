@@ -89,11 +89,16 @@ export class Connections {
         void this.#abandon(connection)
         reject(new ClusterError('REQUEST_TIMED_OUT', 'REQUEST_TIMED_OUT', { what, timeoutMs }, { retriable: true }))
       }, timeoutMs)
-      api(connection, ...args, ((error: Error | null, answer?: Answer) => {
+      const settle = (error: unknown, answer?: Answer): void => {
         clearTimeout(timer)
         if (error === null || error === undefined) resolve(answer as Answer)
         else reject(error)
-      }) as never)
+      }
+      try {
+        api(connection, ...args, settle as never)
+      } catch (error) {
+        settle(error)
+      }
     })
   }
 

@@ -6,15 +6,17 @@ import { checkTopicName, checkTopicSettings } from './options.js'
 
 export type KafkaTopicOptions = TopicOptions<any> & { replicas?: number | undefined }
 
+const topicOptions = ['partitions', 'partitioner', 'cleanupPolicy', 'retention', 'segmentRecords', 'codec', 'replicas']
+
 /** Before anything is sent; what only memory has is INVALID_CONFIG. */
 export function checkKafkaTopicOptions(name: string, options: KafkaTopicOptions): void {
   checkTopicName(name)
-  checkOptions(`options of topic ${name}`, options)
+  checkOptions(`options of topic ${name}`, options, topicOptions)
   const { partitions, partitioner, cleanupPolicy, retention, segmentRecords, codec, replicas } = options
   checkTopicSettings(name, { codec, partitions, replicas })
   if (partitioner !== undefined) checkFunction('partitioner', partitioner)
   if (cleanupPolicy !== undefined) checkOneOf('cleanupPolicy', cleanupPolicy, ['delete', 'compact'])
-  checkOptions('retention', retention)
+  checkOptions('retention', retention, ['ms', 'records', 'consumed'])
   if (retention?.ms !== undefined) checkWhole('retention.ms', retention.ms, 0)
   const onlyInMemory = 'left out on a cluster: only memory has it'
   if (retention?.records !== undefined) refuse('retention.records', retention.records, onlyInMemory)

@@ -139,7 +139,7 @@ const known: Known = {
     details: ({ replicas }, message) => ({
       option: 'replicas',
       value: replicas,
-      expected: message || 'at most as many as the cluster has brokers',
+      expected: `at most as many as the cluster has brokers${message && ` (${message})`}`,
     }),
   },
 }

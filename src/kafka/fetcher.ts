@@ -151,6 +151,8 @@ export class Fetcher<R extends AnyRecord = AnyRecord> {
       if (!this.#closed) this.#failed(broker, asked, error)
     } finally {
       broker.lanes.push(lane)
+      // It may have been opened since.
+      if (this.#closed) this.#cluster.endLane(lane)
       this.#wake()
     }
   }

@@ -31,6 +31,7 @@ export class GroupTarget {
   /** The epoch for which the group has said that there is no more to come. */
   #reachedIn = -1
   #asking = false
+  #closed = false
   #timer: ReturnType<typeof setTimeout> | undefined
 
   constructor(cluster: Cluster, member: TargetMember) {
@@ -41,7 +42,7 @@ export class GroupTarget {
   /** As far as is known; if that is not enough, the group is asked, and `changed()` is called some time later. */
   reached(epoch: number): boolean {
     if (this.#reachedIn === epoch) return true
-    if (!this.#asking && this.#timer === undefined) void this.#ask(epoch)
+    if (!this.#closed && !this.#asking && this.#timer === undefined) void this.#ask(epoch)
     return false
   }
   /** It has joined anew: epochs may come again. */
@@ -50,7 +51,7 @@ export class GroupTarget {
   }
   close(): void {
     clearTimeout(this.#timer)
-    this.#asking = true
+    this.#closed = true
   }
 
   async #ask(epoch: number): Promise<void> {
@@ -67,6 +68,7 @@ export class GroupTarget {
       // Who may not ask goes by what its heartbeats say.
       reached = unanswerable.has(kafkaNameOf(error) ?? '')
     }
+    if (this.#closed) return
     this.#asking = false
     if (reached) {
       this.#reachedIn = epoch

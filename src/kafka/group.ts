@@ -23,7 +23,7 @@ import { committedOffsets, nextOf, standings } from './committed-offsets.js'
 import { describeGroup, writeOffsets } from './group-admin.js'
 import { MemberEngine } from './member-engine.js'
 import { findOffsets, type OffsetQuestion } from './offsets.js'
-import type { ResolvedKafkaOptions } from './options.js'
+import { checkInt32, type ResolvedKafkaOptions } from './options.js'
 import type { Serialization } from './serialization.js'
 
 /** What a group needs of its broker. */
@@ -67,6 +67,7 @@ export class KafkaGroup<R extends AnyRecord> implements ConsumerGroup<R> {
         resolved.sessionTimeoutMs,
         `left out on a cluster, whose coordinator sets it (group.consumer.session.timeout.ms, consumer.session.timeout.ms of the group)`,
       )
+    checkInt32('maxPollIntervalMs', resolved.maxPollIntervalMs, 1)
     this.id = id
     this.topics = Object.freeze([...topics])
     this.resolved = resolved

@@ -91,31 +91,44 @@ export interface ResolvedKafkaOptions extends Security {
   readonly deliveryTimeoutMs: number
 }
 
+const brokerOptions = [
+  'bootstrapBrokers',
+  'clientId',
+  'topics',
+  'keys',
+  'tls',
+  'sasl',
+  'producer',
+  'consumer',
+  'requestTimeoutMs',
+  'deliveryTimeoutMs',
+]
 const mechanisms = ['PLAIN', 'SCRAM-SHA-256', 'SCRAM-SHA-512', 'OAUTHBEARER']
 const compressions = ['none', 'gzip', 'snappy', 'lz4', 'zstd']
 
 /** Throws INVALID_CONFIG with the option and its value, INVALID_PARTITIONS for a topic's. */
 export function resolveKafkaOptions<Topics extends object>(options: KafkaBrokerOptions<Topics>): ResolvedKafkaOptions {
   if (options === undefined) refuse('kafkaBroker() options', options, 'an object with bootstrapBrokers')
-  checkOptions('kafkaBroker() options', options)
+  checkOptions('kafkaBroker() options', options, brokerOptions)
   const { bootstrapBrokers, clientId = 'millrace', topics, keys = 'text', tls, sasl, producer, consumer } = options
   const { requestTimeoutMs = 30_000, deliveryTimeoutMs = 120_000 } = options
-  checkOptions('producer', producer)
-  checkOptions('consumer', consumer)
+  checkOptions('producer', producer, ['lingerMs', 'compression', 'bufferBytes'])
+  checkOptions('consumer', consumer, ['fetchBytes', 'isolation'])
   const { lingerMs = 0, compression = 'none', bufferBytes = 33_554_432 } = producer ?? {}
   const { fetchBytes = 52_428_800, isolation = 'read_committed' } = consumer ?? {}
   const bootstrap = addresses(bootstrapBrokers)
   checkText('clientId', clientId)
   checkOneOf('keys', keys, ['text', 'bytes'])
-  if (tls !== undefined && typeof tls !== 'boolean') checkOptions('tls', tls)
+  if (tls !== undefined && typeof tls !== 'boolean' && (typeof tls !== 'object' || tls === null))
+    refuse('tls', tls, 'true, or what node:tls takes')
   if (sasl !== undefined) checkSasl(sasl)
-  checkWhole('producer.lingerMs', lingerMs, 0)
+  checkInt32('producer.lingerMs', lingerMs, 0)
   checkOneOf('producer.compression', compression, compressions)
   checkWhole('producer.bufferBytes', bufferBytes, 1)
-  checkWhole('consumer.fetchBytes', fetchBytes, 1)
+  checkInt32('consumer.fetchBytes', fetchBytes, 1)
   checkOneOf('consumer.isolation', isolation, ['read_uncommitted', 'read_committed'])
-  checkWhole('requestTimeoutMs', requestTimeoutMs, 1)
-  checkWhole('deliveryTimeoutMs', deliveryTimeoutMs, 1)
+  checkInt32('requestTimeoutMs', requestTimeoutMs, 1)
+  checkInt32('deliveryTimeoutMs', deliveryTimeoutMs, 1)
   return {
     bootstrap,
     clientId,
@@ -131,6 +144,13 @@ export function resolveKafkaOptions<Topics extends object>(options: KafkaBrokerO
     requestTimeoutMs,
     deliveryTimeoutMs,
   }
+}
+
+const mostInt32 = 2 ** 31 - 1
+/** Kafka's protocol has 32 bits for it, or a timer has. */
+export function checkInt32(option: string, value: number, least: number): void {
+  checkWhole(option, value, least)
+  if (value > mostInt32) refuse(option, value, `a whole number from ${least} to ${mostInt32}`)
 }
 
 function addresses(list: unknown): Address[] {
@@ -156,7 +176,11 @@ function checkSasl(sasl: NonNullable<KafkaBrokerOptions<object>['sasl']>): void 
   checkText('sasl.username', username)
   // A message shows what was wrong, but never a password.
   if (typeof password !== 'string' || password === '')
-    refuse('sasl.password', typeof password === 'string' ? '' : typeof password, 'a text that is not empty')
+    refuse(
+      'sasl.password',
+      password === undefined || password === '' ? password : '(hidden)',
+      'a text that is not empty',
+    )
 }
 
 function topicSettings(topics: unknown): ReadonlyMap<string, TopicSettings> {
@@ -164,7 +188,8 @@ function topicSettings(topics: unknown): ReadonlyMap<string, TopicSettings> {
   const found = new Map<string, TopicSettings>()
   for (const [name, given] of Object.entries((topics ?? {}) as Record<string, Partial<TopicSettings> | undefined>)) {
     checkTopicName(name)
-    checkOptions(`options of topic ${name}`, given)
+    // What else a topic may have in memory would be lost here in silence: createTopic() takes what a cluster can do.
+    checkOptions(`options of topic ${name}`, given, ['codec', 'partitions', 'replicas'])
     const { codec, partitions, replicas } = given ?? {}
     checkTopicSettings(name, { codec, partitions, replicas })
     found.set(name, { codec, partitions, replicas })

@@ -34,7 +34,8 @@ let loading: Promise<Kafka> | undefined
 export function loadKafka(): Promise<Kafka> {
   loading ??= import('@platformatic/kafka').catch((cause: unknown) => {
     loading = undefined
-    const needed = 'the package @platformatic/kafka, 1.35 or later: npm install @platformatic/kafka'
+    const needed =
+      'the package @platformatic/kafka, 1.35 or later: npm install @platformatic/kafka@1 (or @2 on Node 22)'
     throw new MillraceError('UNSUPPORTED_VERSION', { what: 'millrace/kafka', needed }, { cause })
   })
   return loading

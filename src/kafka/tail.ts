@@ -35,7 +35,7 @@ export class TopicReader<V, K extends Key> implements AsyncIterable<ConsumerReco
   readonly #options: ReadOptions
 
   constructor(topic: string, host: TailHost, options: ReadOptions) {
-    checkOptions('read options', options)
+    checkOptions('read options', options, ['from', 'until', 'partitions', 'signal'])
     const { from = 'earliest', until, partitions, signal } = options
     checkStart(from, { topic, partition: partitions?.[0] ?? 0 })
     if (until !== undefined) checkOneOf('until', until, ['latest'])
@@ -179,7 +179,9 @@ export class Tail implements AsyncIterator<Read, undefined>, Waiter {
     }
     if (this.#ending && this.#cursors.some(cursor => cursor.until === Number.POSITIVE_INFINITY))
       await this.#setEnds(reading)
-    if (until === undefined && partitions === undefined && !this.#ending) this.#watchGrowth(reading)
+    // It may have been ended, or cut off, meanwhile.
+    const goesOn = this.#reading === reading && !this.#ending
+    if (goesOn && until === undefined && partitions === undefined) this.#watchGrowth(reading)
   }
 
   async #find(reading: Reading, partitions: readonly number[], at: Exclude<StartFrom, number>): Promise<number[]> {

@@ -83,7 +83,7 @@ export function windowStore<V>(
   options: { sizeMs: number; retentionMs: number } & Options<V>,
 ): Store<WindowStore<V>> {
   const base = named(name, options, ['sizeMs', 'retentionMs', 'codec', 'logging'])
-  const { sizeMs, retentionMs } = options
+  const { sizeMs, retentionMs } = options ?? {}
   checkMs(`sizeMs of store ${name}`, sizeMs, 0)
   checkMs(`retentionMs of store ${name}`, retentionMs, sizeMs)
   return new StoreHandle({
@@ -96,7 +96,7 @@ export function windowStore<V>(
 /** A store of rows by key and session. Sessions that ended longer than retentionMs ago, by the latest end put, are gone. Kafka: Stores.sessionStoreBuilder. */
 export function sessionStore<V>(name: string, options: { retentionMs: number } & Options<V>): Store<SessionStore<V>> {
   const base = named(name, options, ['retentionMs', 'codec', 'logging'])
-  const { retentionMs } = options
+  const { retentionMs } = options ?? {}
   checkMs(`retentionMs of store ${name}`, retentionMs, 0)
   return new StoreHandle({
     ...base,

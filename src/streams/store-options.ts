@@ -62,7 +62,7 @@ export function checkOptions(option: string, options: unknown, known: readonly s
   if (typeof options !== 'object' || options === null || Array.isArray(options))
     refuse(option, options, 'an object of options')
   for (const [name, value] of Object.entries(options))
-    if (value !== undefined && !known.includes(name)) refuse(option, name, `of these: ${known.join(', ')}`)
+    if (value !== undefined && !known.includes(name)) refuse(name, value, `left out (${option}: ${known.join(', ')})`)
 }
 
 export function checkCodec(option: string, codec: unknown): void {

@@ -167,7 +167,8 @@ export const joinRetention = ({ beforeMs, afterMs, graceMs }: JoinWindows): numb
 
 /** Windows that were made before may be given again, or spread. */
 function checkNames(operation: string, options: unknown, known: readonly string[]): void {
-  checkOptions(`options of ${operation}`, options ?? null, [...known, 'kind'])
+  if (options === undefined) throw refused(`options of ${operation}`, options, 'an object of options')
+  checkOptions(`options of ${operation}`, options, [...known, 'kind'])
 }
 function whole(option: string, value: unknown, least: number): void {
   if (Number.isSafeInteger(value) && (value as number) >= least) return

@@ -1,5 +1,6 @@
 import { type ErrorCode, type ErrorDetails, isMillraceError, MillraceError } from '../index.js'
 import { errorText } from './history.js'
+import { checkKnown } from './known-options.js'
 import { checkTime, type ManualClock } from './manual-clock.js'
 
 export type Operation = 'publish' | 'poll' | 'handle' | 'commit' | 'assign' | 'revoke'
@@ -246,9 +247,12 @@ function fitting(operation: Operation, options: Omit<FaultOptions, 'times'>): (t
     (process === undefined || point.process === process) &&
     (when === undefined || asked(when, point))
 }
+/** `error` is of fail(), `ms` of delay(). */
+const faultOptions = ['topic', 'partition', 'group', 'memberId', 'process', 'when', 'times', 'error', 'ms']
+
 /** Where it is to happen; a place that no such operation has would never be met. */
 function checkPlace(operation: Operation, options: Omit<FaultOptions, 'times'>): void {
-  if (typeof options !== 'object' || options === null) refuse('options', options, 'an object')
+  checkKnown('options of faults', options, faultOptions)
   const { partition } = options
   for (const name of ['topic', 'group', 'memberId', 'process'] as const) {
     const value: unknown = options[name]

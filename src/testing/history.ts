@@ -1,4 +1,5 @@
 import type { Key, NextOffset, TopicPartition } from '../index.js'
+import { refuse } from './runner.js'
 
 interface InGroup {
   readonly group: string
@@ -41,6 +42,20 @@ export interface History extends ReadonlyArray<HistoryEvent> {
   toString(): string
 }
 
+const eventTypes: readonly HistoryEvent['type'][] = [
+  'published',
+  'handed out',
+  'failed',
+  'dead-lettered',
+  'committed',
+  'assigned',
+  'revoked',
+  'lost',
+  'joined',
+  'left',
+  'fault',
+]
+
 export class EventHistory extends Array<HistoryEvent> implements History {
   // What filter() and slice() give is a plain array.
   static override get [Symbol.species](): ArrayConstructor {
@@ -54,6 +69,8 @@ export class EventHistory extends Array<HistoryEvent> implements History {
   }
 
   of<T extends HistoryEvent['type']>(...types: readonly T[]): readonly HistoryEventOf<T>[] {
+    // No event of a misspelt type ever happens, and a test that expects none of it would pass.
+    for (const type of types) if (!eventTypes.includes(type)) refuse('type', type, `one of ${eventTypes.join(', ')}`)
     return this.filter((event): event is HistoryEventOf<T> => (types as readonly string[]).includes(event.type))
   }
 

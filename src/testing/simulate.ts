@@ -1,5 +1,6 @@
 import { type Broker, type Key, type MaybePromise, MillraceError } from '../index.js'
 import { errorText, type History, table } from './history.js'
+import { checkKnown } from './known-options.js'
 import { everything, type Outcome, type Plan } from './plan.js'
 import { runSchedule } from './schedule.js'
 import { shorten } from './shorten.js'
@@ -78,6 +79,18 @@ const unsteady =
   "schedule to the next, or go by what the seed does not know: a timer or clock of the host's, its input and output, " +
   'Math.random().'
 
+const known = [
+  'topics',
+  'schedules',
+  'seed',
+  'crashRate',
+  'faultRate',
+  'autoCreateTopics',
+  'defaultPartitions',
+  'interceptors',
+  'clock',
+]
+
 /**
  * Runs the caller's own code under random but reproducible interleavings, crashes, rebalances and faults. Rejects with a
  * SimulationError at the first that breaks a check.
@@ -86,7 +99,7 @@ export async function simulate<Topics extends object = Record<string, unknown>, 
   options: SimulationOptions<Topics>,
   scenario: (world: World<Topics, K>) => MaybePromise<void>,
 ): Promise<{ readonly schedules: number; readonly steps: number; readonly crashes: number }> {
-  checkOptions(options)
+  checkKnown('options of simulate()', options, known)
   const { seed: first = 1, schedules = 200, crashRate = 0.02, faultRate = 0, ...broker } = options
   checkWhole('seed', first, Number.MIN_SAFE_INTEGER)
   checkWhole('schedules', schedules, 1)
@@ -143,10 +156,6 @@ function checkNoClock(options: object): void {
       value: clock,
       expected: 'none: each schedule has its own',
     })
-}
-function checkOptions(options: unknown): void {
-  if (typeof options !== 'object' || options === null)
-    throw new MillraceError('INVALID_CONFIG', { option: 'options', value: options, expected: 'an object' })
 }
 function checkWhole(option: string, value: unknown, least: number): void {
   if (!Number.isSafeInteger(value) || (value as number) < least)

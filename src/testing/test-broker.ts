@@ -18,6 +18,7 @@ import {
 } from '../index.js'
 import { FaultBook, type Faults, threw } from './faults.js'
 import { EventHistory, errorText, type Happened, type History, table } from './history.js'
+import { checkKnown } from './known-options.js'
 import { checkTime, ManualClock, waitOn, witness } from './manual-clock.js'
 import { Observer } from './observer.js'
 import { BrokerProcess, type TestProcess } from './process.js'
@@ -64,6 +65,7 @@ export function testBroker<Topics extends object = Record<string, unknown>, K ex
   return new ObservedBroker<Topics, K>(options)
 }
 
+const known = ['topics', 'clock', 'seed', 'autoCreateTopics', 'defaultPartitions', 'interceptors']
 /** How much of the history a failure shows. */
 const shownEvents = 25
 const nextTimeoutMs = 60_000
@@ -86,8 +88,7 @@ export class ObservedBroker<Topics extends object, K extends Key> implements Tes
   readonly #untold: string[] = []
 
   constructor(options: TestBrokerOptions<Topics>) {
-    if (typeof options !== 'object' || options === null)
-      throw new MillraceError('INVALID_CONFIG', { option: 'options', value: options, expected: 'an object' })
+    checkKnown('options of testBroker()', options, known)
     const { clock = new ManualClock(), seed = 1, topics, interceptors = [], autoCreateTopics, ...rest } = options
     if (!(clock instanceof ManualClock))
       throw new MillraceError('INVALID_CONFIG', { option: 'clock', value: clock, expected: 'a ManualClock' })

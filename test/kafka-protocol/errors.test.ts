@@ -51,7 +51,11 @@ describe('errors of a cluster', () => {
     [35, 'UNSUPPORTED_VERSION', { what: 'Trying', needed: 'said so' }],
     [36, 'TOPIC_ALREADY_EXISTS', { topic: 'orders' }],
     [37, 'INVALID_PARTITIONS', { topic: 'orders', partitions: 3 }],
-    [38, 'INVALID_CONFIG', { option: 'replicas', value: 2, expected: 'said so' }],
+    [
+      38,
+      'INVALID_CONFIG',
+      { option: 'replicas', value: 2, expected: 'at most as many as the cluster has brokers (said so)' },
+    ],
     [58, 'SASL_AUTHENTICATION_FAILED', { mechanism: 'PLAIN' }],
     [68, 'NON_EMPTY_GROUP', { group: 'billing', members: 2 }],
     [82, 'FENCED_INSTANCE_ID', { group: 'billing', instanceId: 'i' }],

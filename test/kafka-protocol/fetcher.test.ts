@@ -77,3 +77,36 @@ describe('a partition that is refused', () => {
     fetcher.close()
   })
 })
+
+test('a lane that is opened while its fetcher closes is ended all the same', async () => {
+  const lanes = new Set<string>()
+  let sent!: () => void
+  const asked = new Promise<void>(resolve => {
+    sent = resolve
+  })
+  let answer!: (found: FetchAnswer) => void
+  const cluster = {
+    requestTimeoutMs: 1_000,
+    topic: () => ({ name: 'orders', id: 'id', partitions: [{ leader: 1 }] }),
+    leaderOf: () => 1,
+    endLane: (lane: string) => void lanes.delete(lane),
+    send: (...[, , , { lane }]: [unknown, unknown, unknown, { lane: string }]) => {
+      sent()
+      return new Promise<FetchAnswer>(resolve => {
+        answer = found => {
+          lanes.add(lane)
+          resolve(found)
+        }
+      })
+    },
+  }
+  const options = { fetchBytes: 1_000, isolation: 'read_committed' } as const
+  const fetcher = new Fetcher<any>(cluster as unknown as Cluster, new Serialization('text', []), options)
+  fetcher.open({ topic: 'orders', partition: 0 }, 'id').read(0, 10, [])
+  await asked
+  fetcher.close()
+  answer({ kafka: kafka as Kafka, errorCode: 0, topics: [] })
+  expect(lanes.size).toBe(1)
+  await new Promise(resolve => setImmediate(resolve))
+  expect([...lanes]).toEqual([])
+})

@@ -17,6 +17,15 @@ describe('options', () => {
     ['an address without a port', { bootstrapBrokers: ['localhost'] }, 'bootstrapBrokers', 'localhost'],
     ['a port that is none', { bootstrapBrokers: ['localhost:99999'] }, 'bootstrapBrokers', 'localhost:99999'],
     ['a URL', { bootstrapBrokers: ['kafka://localhost:9092'] }, 'bootstrapBrokers', 'kafka://localhost:9092'],
+    ['a misspelt option', { bootstrapBrokers, clientID: 'shop' }, 'clientID', 'shop'],
+    ['a misspelt option of the producer', { bootstrapBrokers, producer: { linger: 5 } }, 'linger', 5],
+    ['a misspelt option of consumers', { bootstrapBrokers, consumer: { isolationLevel: 'x' } }, 'isolationLevel', 'x'],
+    [
+      'what would be lost on the way from memory',
+      { bootstrapBrokers, topics: { orders: { cleanupPolicy: 'compact' } } },
+      'cleanupPolicy',
+      'compact',
+    ],
     ['an empty client id', { bootstrapBrokers, clientId: '' }, 'clientId', ''],
     ['keys of another kind', { bootstrapBrokers, keys: 'json' }, 'keys', 'json'],
     [
@@ -36,6 +45,16 @@ describe('options', () => {
     ],
     ['no time for a request', { bootstrapBrokers, requestTimeoutMs: 0 }, 'requestTimeoutMs', 0],
     ['no time to deliver', { bootstrapBrokers, deliveryTimeoutMs: Number.NaN }, 'deliveryTimeoutMs', Number.NaN],
+    // Kafka's protocol has 32 bits for these, and so has a timer.
+    [
+      'more than an answer holds',
+      { bootstrapBrokers, consumer: { fetchBytes: 2 ** 31 } },
+      'consumer.fetchBytes',
+      2 ** 31,
+    ],
+    ['a month for a request', { bootstrapBrokers, requestTimeoutMs: 2 ** 31 }, 'requestTimeoutMs', 2 ** 31],
+    ['a month to deliver', { bootstrapBrokers, deliveryTimeoutMs: 2 ** 31 }, 'deliveryTimeoutMs', 2 ** 31],
+    ['a month to linger', { bootstrapBrokers, producer: { lingerMs: 2 ** 31 } }, 'producer.lingerMs', 2 ** 31],
     ['a mechanism that there is not', { bootstrapBrokers, sasl: { mechanism: 'GSSAPI' } }, 'sasl.mechanism', 'GSSAPI'],
     [
       'a user without a name',
@@ -271,6 +290,15 @@ describe('groups', () => {
     expect(await failure(group)).toMatchObject({
       code: 'INVALID_CONFIG',
       details: { option: 'sessionTimeoutMs', value: 10_000 },
+    })
+  })
+
+  test('a poll interval beyond 32 bits, which the protocol has for it: INVALID_CONFIG with its value', async () => {
+    await using broker = onCluster()
+    const group = () => broker.group('billing', { topics: 'orders', maxPollIntervalMs: 2 ** 31 })
+    expect(await failure(group)).toMatchObject({
+      code: 'INVALID_CONFIG',
+      details: { option: 'maxPollIntervalMs', value: 2 ** 31 },
     })
   })
 

@@ -2,22 +2,7 @@ import { jsonCodec } from 'millrace'
 import { expect, test } from 'vitest'
 import { loadKafka } from '../../src/kafka/platformatic.js'
 import { all, fresh, onCluster } from './support.js'
-import { cluster as other } from './world.js'
-
-/** What the cluster says of a topic's settings. Kafka: DescribeConfigs. */
-async function settings(topic: string, names: string[]): Promise<Record<string, unknown>> {
-  const own = other()
-  const topicResource = 2
-  const resource = { resourceType: topicResource as never, resourceName: topic, configurationKeys: names }
-  try {
-    const { results } = await own.request('any', kafka => kafka.describeConfigsV4.api, [[resource], false, false], {
-      about: { what: 'Describing a topic' },
-    })
-    return Object.fromEntries(results[0]!.configs.map(({ name, value }) => [name, value]))
-  } finally {
-    await own.close()
-  }
-}
+import { settingsOf } from './world.js'
 
 test('these tests run on the client that they are told to', async () => {
   const isSecond = 'apiVersionsV1' in (await loadKafka())
@@ -41,7 +26,7 @@ test('createTopic() without options goes by the defaults of the cluster', async 
   await using broker = onCluster()
   const orders = await broker.createTopic(fresh('orders'))
   expect(await orders.partitionCount()).toBe(1)
-  const found = await settings(orders.name, ['cleanup.policy', 'retention.ms'])
+  const found = await settingsOf(orders.name, ['cleanup.policy', 'retention.ms'])
   expect(found).toEqual({ 'cleanup.policy': 'delete', 'retention.ms': '604800000' })
 })
 
@@ -53,7 +38,7 @@ test('createTopic() tells the cluster what is to be kept', async () => {
     retention: { ms: 60_000 },
   })
   expect(await state.partitionCount()).toBe(4)
-  const found = await settings(state.name, ['cleanup.policy', 'retention.ms'])
+  const found = await settingsOf(state.name, ['cleanup.policy', 'retention.ms'])
   expect(found).toEqual({ 'cleanup.policy': 'compact', 'retention.ms': '60000' })
 })
 

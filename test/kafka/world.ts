@@ -59,3 +59,18 @@ export async function configureGroup(group: string, settings: Readonly<Record<st
   )
   await own.close()
 }
+
+/** What the cluster says of a topic's settings. Kafka: DescribeConfigs. */
+export async function settingsOf(topic: string, names: readonly string[]): Promise<Record<string, unknown>> {
+  const own = cluster()
+  const topicResource = 2
+  const resource = { resourceType: topicResource as never, resourceName: topic, configurationKeys: [...names] }
+  try {
+    const { results } = await own.request('any', kafka => kafka.describeConfigsV4.api, [[resource], false, false], {
+      about: { what: 'Describing a topic' },
+    })
+    return Object.fromEntries(results[0]!.configs.map(({ name, value }) => [name, value]))
+  } finally {
+    await own.close()
+  }
+}

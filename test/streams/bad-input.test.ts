@@ -295,6 +295,16 @@ describe('arguments and options', () => {
     expect(() => windowed.count({ retentionMs: least })).not.toThrow()
   })
 
+  test('options of windows and stores: none at all, and one that is misspelt', () => {
+    for (const make of [timeWindows, slidingWindows, sessionWindows, joinWindows] as ((options?: any) => unknown)[]) {
+      for (const none of [undefined, null, 5]) refused(() => make(none), 'INVALID_CONFIG', 'options of', String(none))
+      const all = { sizeMs: 5, differenceMs: 5, gapMs: 5 }
+      refused(() => make({ ...all, graceMS: 5 }), 'INVALID_CONFIG', 'must be left out', 'graceMs')
+    }
+    refused(() => windowStore('w', undefined as any), 'INVALID_CONFIG', 'sizeMs', 'undefined')
+    refused(() => sessionStore('s', undefined as any), 'INVALID_CONFIG', 'retentionMs', 'undefined')
+  })
+
   test('stores of processors', () => {
     refused(() => windowStore('w', { sizeMs: 10, retentionMs: 9 }), 'INVALID_CONFIG', 'retentionMs', '9')
     refused(() => windowStore('w', { sizeMs: -1, retentionMs: 9 }), 'INVALID_CONFIG', 'sizeMs', '-1')
@@ -360,7 +370,7 @@ describe('the driver', () => {
 })
 
 test('an option of a name that is not known, which would be left out', () => {
-  const typo = (option: string, known = 'name'): readonly string[] => [`must be of these: ${known}`, `got "${option}"`]
+  const typo = (option: string, known = 'name'): readonly string[] => [`${option} must be left out (`, `: ${known}`]
   const of = (name: string, value: unknown = 1): any => ({ [name]: value })
   const stores = 'name, store, codec, logging, retentionMs'
   const stream = () => make().stream('a')
@@ -615,8 +625,17 @@ describe('callbacks at work', () => {
   test('partitions and topics that a sink does not have', () => {
     const partition = failure(b => b.stream('a').to('b', { partition: v => onlyFor(v, 1, 0) }))
     expect(isMillraceError(partition, 'UNKNOWN_TOPIC_OR_PARTITION')).toBe(true)
-    expect(failure(b => b.stream('a').to('b', { partition: v => onlyFor(v, 0.5, 0) })).message).toContain('0.5')
-    expect(failure(b => b.stream('a').to(v => onlyFor(v, 7, 'b'))).message).toContain('gives a topic; got 7')
+    expect(partition.cause).toMatchObject({
+      message:
+        "KSTREAM-SINK-0000000001 can't write to topic b for the record at a-0 offset 1: There is no partition 1 of topic b",
+    })
+    const topic = failure(b => b.stream('a').to(v => onlyFor(v, 'no topic', 'b'), { name: 'mine' }))
+    expect(isMillraceError(topic, 'INVALID_TOPIC_EXCEPTION')).toBe(true)
+    expect(topic.cause).toMatchObject({ message: expect.stringContaining("mine can't write to topic no topic") })
+    const half = failure(b => b.stream('a').to('b', { partition: v => onlyFor(v, 0.5, 0) }))
+    expect(half.message).toMatch(/^KSTREAM-SINK-0000000001: .*0\.5/)
+    const number = failure(b => b.stream('a').to(v => onlyFor(v, 7, 'b')))
+    expect(number.message).toMatch(/^KSTREAM-SINK-0000000001: .*gives a topic; got 7/)
   })
 
   test('a store that a processor has not named', () => {

@@ -1,4 +1,5 @@
 import { type Broker, isMillraceError, MillraceError, type ProducerRecord, type Topic } from '../../index.js'
+import { refusalOf } from '../task/refusal.js'
 import type { ChangelogRecord, Output } from '../task/seam.js'
 
 type AnyTopic = Topic<any, string>
@@ -133,7 +134,7 @@ export class Writes {
     } catch (error) {
       // The one that was taken last has been refused; those before it stay.
       queue.splice(0, Math.max(0, sending.taken - 1))
-      throw error
+      throw refusal(error, topic.name, queue.slice(0, 1))
     }
     if (!isThenable(answer)) {
       queue.length = 0
@@ -142,8 +143,12 @@ export class Writes {
     // They are the topic's now, however long it takes. Whoever flushes hears of it.
     this.#queues.delete(topic.name)
     this.#last = undefined
-    answer.then(undefined, () => {})
-    this.#answers.push(answer as Promise<unknown>)
+    const answered = Promise.resolve(answer).catch(error => {
+      // Which one it was is not known.
+      throw refusal(error, topic.name, queue)
+    })
+    answered.catch(() => {})
+    this.#answers.push(answered)
   }
 
   /** What was refused for now goes first, so that nothing is reordered; where it is refused for good, nothing more goes. */
@@ -168,6 +173,18 @@ export class Writes {
   async #settle(): Promise<void> {
     await Promise.all(this.#answers.splice(0))
   }
+}
+
+/** Of these records of one topic one can't be written. */
+function refusal(error: unknown, topic: string, records: readonly (ProducerRecord<unknown> | Output)[]): unknown {
+  const outputs = records.filter(record => 'sink' in record)
+  const from = records.length === 1 ? outputs[0]?.from : undefined
+  return refusalOf(
+    error,
+    topic,
+    outputs.map(({ sink }) => sink),
+    from,
+  )
 }
 
 /** Records on their way into a topic, once: how many have been taken is known when one is refused. One object for all steps. */

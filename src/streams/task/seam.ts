@@ -1,6 +1,6 @@
 // What a shell (TopologyTestDriver, Streams) needs of a built topology and of its tasks.
 import type { ConsumerRecord } from '../../index.js'
-import type { Headers } from '../record.js'
+import type { Headers, RecordContext } from '../record.js'
 import type { Subtopology } from '../topology/plan.js'
 
 /** A record that a task wants written. Repartition topics' values are encoded already (base64 text), where they have a codec. */
@@ -13,6 +13,9 @@ export interface Output {
   readonly value: unknown
   readonly timestamp: number
   readonly headers: Headers
+  /** For whoever can't write it to say: the node that wants it written, and the record that it follows from. */
+  readonly sink: string
+  readonly from: RecordContext
 }
 /** A record for a changelog topic; a value of null is a tombstone. Encoded as Output. */
 export interface ChangelogRecord {

@@ -4,6 +4,7 @@ import type { RecordContext } from '../record.js'
 import { shown } from '../shown.js'
 import { isDynamic, type SinkNode } from '../topology/nodes.js'
 import { topicName } from '../topology/plan.js'
+import { refusalOf } from './refusal.js'
 import type { Output } from './seam.js'
 
 /** Where a stream leaves its task. Kafka: SinkNode, RecordCollectorImpl. */
@@ -24,14 +25,24 @@ export class Sink implements Operator {
   process(value: unknown, key: unknown, context: RecordContext): void {
     if (key !== null && typeof key !== 'string') this.#context.refuse('the key of a topic is a text or null; got', key)
     const { format } = this.#node
-    this.#write({
+    this.#send({
       topic: this.#topic ?? this.#chosen(value, key, context),
       partition: this.#partition(value, key, context),
       key,
       value: format === undefined ? value : format.toLog(value),
       timestamp: context.timestamp,
       headers: context.headers,
+      sink: this.#node.name,
+      from: context,
     })
+  }
+
+  #send(output: Output): void {
+    try {
+      this.#write(output)
+    } catch (error) {
+      throw refusalOf(error, output.topic, [output.sink], output.from)
+    }
   }
 
   #chosen(value: unknown, key: string | null, context: RecordContext): string {

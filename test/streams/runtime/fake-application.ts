@@ -66,6 +66,8 @@ export function countApplication(
   }
 }
 
+const sink = 'counter'
+
 export class CountTask implements TopologyTask {
   readonly id: string
   readonly counts: Map<string, number> = new Map()
@@ -109,10 +111,12 @@ export class CountTask implements TopologyTask {
         value,
         timestamp,
         headers,
+        sink,
+        from: record,
       })
     } else {
       const count = (this.counts.get(key!) ?? 0) + 1
-      this.#put({ topic: 'out', partition: undefined, key, value: count, timestamp, headers })
+      this.#put({ topic: 'out', partition: undefined, key, value: count, timestamp, headers, sink, from: record })
       this.counts.set(key!, count)
       const { partition } = this
       const topic = `${this.applicationId}-counts-changelog`
@@ -129,7 +133,9 @@ export class CountTask implements TopologyTask {
     this.#due = this.hooks.now!() + this.hooks.everyMs!
     const timestamp = this.hooks.now!()
     this.hooks.tick?.(timestamp)
-    this.#put({ topic: 'out', partition: this.partition, key: 'tick', value: timestamp, timestamp, headers: [] })
+    const from = { topic: undefined, partition: -1, offset: -1, timestamp, headers: [] }
+    const { partition } = this
+    this.#put({ topic: 'out', partition, key: 'tick', value: timestamp, timestamp, headers: [], sink, from })
   }
   get nextWallClockPunctuation(): number | undefined {
     return this.#due

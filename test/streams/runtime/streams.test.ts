@@ -277,27 +277,67 @@ describe('a record whose output can not be written', () => {
       }
     }, [seen])
     counted.to('out')
-    counted.to((value: any) => value as string, { partition: (_value, key) => Number(key) })
+    counted.to((value: any) => value as string, {
+      name: 'choosing',
+      partition: (_value, key) => (key === null ? undefined : Number(key)) as number,
+    })
     return { topology: builder.build(), seen }
   }
 
   test.each([
-    ['a topic that does not exist', { key: '0', value: 'nowhere' }, { topic: 'nowhere' }],
-    ['a partition that its topic has not', { key: '2', value: 'other' }, { topic: 'other', partition: 2 }],
-  ])('%s: the error says where the record is, and it has done nothing', async (_, record, details) => {
+    {
+      what: 'a topic that does not exist',
+      record: { key: '0', value: 'nowhere' },
+      code: 'UNKNOWN_TOPIC_OR_PARTITION',
+      details: { topic: 'nowhere' },
+    },
+    {
+      what: 'a partition that its topic has not',
+      record: { key: '2', value: 'other' },
+      code: 'UNKNOWN_TOPIC_OR_PARTITION',
+      details: { topic: 'other', partition: 2 },
+    },
+    {
+      what: 'no key, where its topic is compacted',
+      record: { key: null, value: 'table' },
+      code: 'INVALID_RECORD',
+      details: { topic: 'table' },
+    },
+  ])('$what: the error says where the record is and names the sink, and it has done nothing', async failing => {
+    const { record, code, details } = failing
     const broker = brokerWith({ in: 1, out: 1, other: 2 })
+    broker.createTopic('table', { cleanupPolicy: 'compact' })
     const { topology, seen } = choosing()
     const { streams, done } = await running(topology, { broker, onError: () => 'fail' })
     broker.topic('in').publishAll([{ key: '1', value: 'other' }, record])
     await expect(done).rejects.toMatchObject({
       code: 'HANDLER_FAILED',
       details: { topic: 'in', partition: 0, offset: 1 },
-      cause: { code: 'UNKNOWN_TOPIC_OR_PARTITION', details },
+      cause: { code, details, cause: { message: expect.stringContaining("choosing can't write to topic") } },
     })
     expect((await read(broker, 'out')).map(({ value }) => value as unknown)).toEqual(['other'])
     expect(await table(broker, 'app-seen-changelog')).toEqual({ all: 1 })
     expect([...streams.query(seen).range()]).toEqual([])
   })
+})
+
+test('an output that its topic refuses only when it is written: the sink and the record are named', async () => {
+  const broker = brokerWith({ in: 1 })
+  const refuses = { encode: () => refuse(), decode: () => null }
+  const refuse = (): never => {
+    throw new RangeError('no such value')
+  }
+  broker.createTopic('out', { codec: refuses })
+  const builder = new StreamsBuilder<Topics>()
+  builder.stream('in').to('out', { name: 'writer' })
+  const { done } = await running(builder.build(), { broker })
+  broker.topic('in').publish({ key: 'k', value: 1 })
+  await expect(done).rejects.toMatchObject({
+    code: 'INVALID_RECORD',
+    details: { topic: 'out' },
+    cause: { message: expect.stringContaining("writer can't write to topic out for the record at in-0 offset 0") },
+  })
+  expect(broker.groups.get('app')!.committed('in', 0)).toBeUndefined()
 })
 
 test('partitions that a source gains while it runs are TOPOLOGY: the changelogs have fewer', async () => {

@@ -32,7 +32,8 @@ test('what was done is drained once; rows and times that have changed, once for 
   expect(task.drain()).toEqual({ outputs: [], changes: [] })
   task.process(record(0, 5))
   task.process(record(1, 9))
-  const output = { topic: 'out', partition: undefined, key: 'k', headers: [] }
+  const sink = 'KSTREAM-SINK-0000000003'
+  const output = { topic: 'out', partition: undefined, key: 'k', headers: [], sink, from: expect.anything() }
   const counts = { topic: 'app-counts-changelog', partition: 0, key: 'k' }
   expect(task.drain()).toEqual({
     outputs: [

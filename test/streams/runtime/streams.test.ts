@@ -312,6 +312,7 @@ describe('a record whose output can not be written', () => {
     broker.topic('in').publishAll([{ key: '1', value: 'other' }, record])
     await expect(done).rejects.toMatchObject({
       code: 'HANDLER_FAILED',
+      message: 'choosing failed on in-0 offset 1 (attempts: 1); see cause',
       details: { topic: 'in', partition: 0, offset: 1 },
       cause: { code, details, cause: { message: expect.stringContaining("choosing can't write to topic") } },
     })

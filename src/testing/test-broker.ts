@@ -124,7 +124,8 @@ export class ObservedBroker<Topics extends object, K extends Key> implements Tes
   }
 
   record(event: Happened): void {
-    this.history.add({ at: this.clock.now(), ...event })
+    // Spread first: V8 clones it in one go then.
+    this.history.add({ ...event, at: this.clock.now() })
   }
   #owns(group: string, memberId: string | undefined, where: TopicPartition): boolean {
     const { assignment = [] } = this.#consumers.get(`${group}/${memberId}`) ?? {}

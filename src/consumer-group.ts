@@ -376,15 +376,12 @@ export class InMemoryConsumerGroup<R extends AnyRecord>
       engine.port.wanted(wanted)
     }
     this.#reconciling = false
-    this.#grantFree(this.#targeted())
+    this.#grantFree([...this.#membership.slots].flatMap(({ target }) => target))
     this.#rest.retargeted()
     this.changed()
   }
-  *#targeted(): Generator<TopicPartition> {
-    for (const [where] of this.#membership.targets()) yield where
-  }
 
-  #grantFree(partitions: Iterable<TopicPartition>): void {
+  #grantFree(partitions: readonly TopicPartition[]): void {
     const grants = new Map<MemoryEngine<R>, MemorySource<R>[]>()
     for (const where of partitions) {
       const engine = this.#membership.targetOf(where)?.occupant

@@ -51,6 +51,7 @@ export function resolveGroupOptions(options: GroupOptions = {}): ResolvedGroupOp
 /** Refuses other options than a group's first ones; assignors are compared by name. */
 export function checkSameOptions(id: string, first: ResolvedGroupOptions, now: ResolvedGroupOptions): void {
   for (const option of Object.keys(first) as (keyof ResolvedGroupOptions)[]) {
+    if (first[option] === now[option]) continue
     const [before, after] = [first[option], now[option]].map(value => (typeof value === 'object' ? value.name : value))
     if (before !== after) refuse(`${option} of group ${id}`, after, `${String(before)}, as when the group was made`)
   }

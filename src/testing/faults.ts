@@ -1,4 +1,4 @@
-import { type ErrorCode, type ErrorDetails, isMillraceError, MillraceError } from '../index.js'
+import { type ErrorCode, type ErrorDetails, isMillraceError, MillraceError, type TopicPartition } from '../index.js'
 import { errorText } from './history.js'
 import { checkKnown } from './known-options.js'
 import { checkTime, type ManualClock } from './manual-clock.js'
@@ -62,8 +62,8 @@ export interface Effect {
   readonly lost?: unknown
 }
 
-/** A point and all the places that it touches: a commit may name several partitions, a poll several topics. */
-export interface Touched {
+/** A point and all that it touches: a commit may name several partitions, a poll several topics. */
+interface Touched {
   readonly point: Point
   readonly topics: readonly string[]
   readonly partitions: readonly number[]
@@ -170,10 +170,18 @@ export class FaultBook implements Faults {
     this.#failures = []
   }
 
-  /** What happens to this operation. At most one fault acts on it, the first that was asked for. */
-  meet(touched: Touched): Effect | undefined {
+  /**
+   * What happens to this operation, which touches these places; a poll, that has none yet, its group's topics. At most
+   * one fault acts on it, the first that was asked for.
+   */
+  meet(point: Point, places: readonly TopicPartition[], topics: readonly string[] = []): Effect | undefined {
+    if (this.#faults.length === 0 && this.#watchers.length === 0) return undefined
     try {
-      return this.#meet(touched)
+      return this.#meet({
+        point,
+        topics: places.length === 0 ? topics : places.map(({ topic }) => topic),
+        partitions: places.map(({ partition }) => partition),
+      })
     } catch (error) {
       this.#failures.push(error)
       return { error }

@@ -10,7 +10,7 @@ import type {
   RecordMetadata,
   TopicPartition,
 } from '../index.js'
-import type { Effect, FaultBook, Operation, Point, Touched } from './faults.js'
+import type { Effect, FaultBook, Operation, Point } from './faults.js'
 import type { Happened } from './history.js'
 import { isThenable } from './thenable.js'
 
@@ -211,13 +211,13 @@ export class Observer {
 
   #effects(): Interceptor {
     const around = (point: Point, places: readonly TopicPartition[], proceed: () => any): any =>
-      this.#through(touched(point, places, this.#topics.get(point.group ?? '') ?? []), proceed)
+      this.#through(point, places, proceed)
     return {
       publish: ({ topic, record }, proceed) => {
         // What is no record is refused further in.
         const { partition } = (record ?? {}) as Partial<typeof record>
         const point = this.#point('publish', undefined, undefined, [{ topic, partition }])
-        const effect = this.#faults.meet(touched(point, [{ topic, partition: partition ?? -1 }], [topic]))
+        const effect = this.#faults.meet(point, [{ topic, partition: partition ?? -1 }])
         if (effect?.error !== undefined) throw effect.error
         const metadata = proceed(record)
         if (effect?.lost !== undefined) throw effect.lost
@@ -238,9 +238,8 @@ export class Observer {
         const { turns } = this
         if (turns?.takes(point) !== true) return around(point, partitions, call)
         // What it names is to be there still when it begins: its turn comes when it is over.
-        const where = touched(point, partitions, [])
         const act = async (): Promise<unknown> =>
-          this.#withEffect(turns.during(point) ?? this.#faults.meet(where), call)
+          this.#withEffect(turns.during(point) ?? this.#faults.meet(point, partitions), call)
         return this.#answered(point, act())
       },
       revoke: (operation, proceed) => {
@@ -358,22 +357,23 @@ export class Observer {
     const one = places.length === 1
     const topic = first?.topic ?? (group === undefined ? undefined : onlyOne(this.#topics.get(group)))
     const process = group === undefined ? this.#process : this.processOf(group, memberId)
-    return {
-      operation,
-      ...(topic === undefined ? {} : { topic }),
-      ...(one && first?.partition !== undefined ? { partition: first.partition } : {}),
-      ...(one && first?.offset !== undefined ? { offset: first.offset } : {}),
-      ...(group === undefined ? {} : { group }),
-      ...(memberId === undefined ? {} : { memberId }),
-      ...(process === undefined ? {} : { process }),
-    }
+    // Part by part, not by spreads: it is made for each operation.
+    const point: { -readonly [Part in keyof Point]: Point[Part] } = { operation }
+    if (topic !== undefined) point.topic = topic
+    if (one && first?.partition !== undefined) point.partition = first.partition
+    if (one && first?.offset !== undefined) point.offset = first.offset
+    if (group !== undefined) point.group = group
+    if (memberId !== undefined) point.memberId = memberId
+    if (process !== undefined) point.process = process
+    return point
   }
 
   /** First the scheduler, if there is one, then what the faults make of it. At once, unless somebody waits. */
-  #through(where: Touched, proceed: () => any): any {
-    const turn = this.turns?.before(where.point)
-    if (turn !== undefined) return turn.then(effect => this.#withEffect(effect ?? this.#faults.meet(where), proceed))
-    return this.#withEffect(this.#faults.meet(where), proceed)
+  #through(point: Point, places: readonly TopicPartition[], proceed: () => any): any {
+    const meet = (): Effect | undefined => this.#faults.meet(point, places, this.#topics.get(point.group ?? ''))
+    const turn = this.turns?.before(point)
+    if (turn !== undefined) return turn.then(effect => this.#withEffect(effect ?? meet(), proceed))
+    return this.#withEffect(meet(), proceed)
   }
   /** A callback that its consumer has not lived to see is not called. */
   #ofTheLiving({ group, memberId }: PartitionsOperation, proceed: () => unknown): () => unknown {
@@ -399,14 +399,6 @@ export class Observer {
     return Promise.resolve(proceed()).then(() => {
       throw effect.lost
     })
-  }
-}
-
-function touched(point: Point, places: readonly TopicPartition[], topics: readonly string[]): Touched {
-  return {
-    point,
-    topics: places.length === 0 ? topics : places.map(({ topic }) => topic),
-    partitions: places.map(({ partition }) => partition),
   }
 }
 

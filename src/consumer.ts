@@ -17,6 +17,9 @@ import { Run } from './run.js'
 import type { Term } from './term.js'
 import { Wait } from './wait.js'
 
+const pollOptions = ['maxRecords', 'timeoutMs', 'signal']
+const noOptions: PollOptions = {}
+
 /** Polls, iterates, runs, commits and seeks, over any engine: what Kafka's consumer does on its own side of the wire. */
 export class EngineConsumer<R extends AnyRecord> extends Closing implements Consumer<R> {
   readonly #member: Member<R>
@@ -51,10 +54,10 @@ export class EngineConsumer<R extends AnyRecord> extends Closing implements Cons
 
   // ── handing out ──
 
-  poll(options: PollOptions = {}): Promise<R[]> {
+  poll(options?: PollOptions): Promise<R[]> {
     try {
-      checkOptions('poll options', options, ['maxRecords', 'timeoutMs', 'signal'])
-      const { maxRecords = this.#member.engine.options.maxPollRecords, timeoutMs, signal } = options
+      checkOptions('poll options', options, pollOptions)
+      const { maxRecords = this.#member.engine.options.maxPollRecords, timeoutMs, signal } = options ?? noOptions
       checkWhole('maxRecords', maxRecords, 1)
       if (timeoutMs !== undefined && timeoutMs !== Number.POSITIVE_INFINITY) checkWhole('timeoutMs', timeoutMs, 0)
       checkSignal(signal)

@@ -120,7 +120,7 @@ export class InMemoryTopic<V = unknown, K extends Key = string> implements Memor
       for (const record of records)
         this.#append(record, record?.timestamp === undefined ? this.clock.now() : record.timestamp)
   }
-  /** Nothing of the caller's runs between the records of an array: they share their time, so many of them a look. */
+  /** Between the records of an array come partitioner, codec and listeners alone, all synchronous: so many share a look. */
   #appendAll(records: readonly ProducerRecord<V, K>[]): void {
     let now = 0
     for (let i = 0; i < records.length; i++) {

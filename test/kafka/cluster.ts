@@ -1,7 +1,7 @@
 // Clusters for tests: started and stopped by the scripts in cluster/, on ports and in folders of their own.
 import { execFile, spawnSync } from 'node:child_process'
 import { existsSync } from 'node:fs'
-import { mkdtemp, readFile, rm } from 'node:fs/promises'
+import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { delimiter, join } from 'node:path'
 import { promisify } from 'node:util'
@@ -67,7 +67,10 @@ export async function startNode(properties: readonly string[] = [], first?: Node
       await start('--again', folder)
     },
     async stall() {
-      process.kill(await pid(), 'SIGSTOP')
+      const stalled = await pid()
+      process.kill(stalled, 'SIGSTOP')
+      // Its threads stop one after the other, and till then they answer.
+      while (!(await standsStill(stalled))) await new Promise(resolve => setTimeout(resolve, 1))
     },
     async resume() {
       process.kill(await pid(), 'SIGCONT')
@@ -77,6 +80,18 @@ export async function startNode(properties: readonly string[] = [], first?: Node
       await rm(folder, { recursive: true, force: true })
     },
   }
+}
+
+/** Whether every thread of it is stopped: `T` in the third column of its stat, after the name in brackets. */
+async function standsStill(pid: number): Promise<boolean> {
+  const folder = `/proc/${pid}/task`
+  // Where there is no /proc the signal has to be enough.
+  if (!existsSync(folder)) return true
+  for (const thread of await readdir(folder)) {
+    const stat = await readFile(join(folder, thread, 'stat'), 'utf8').catch(() => ') T')
+    if (stat.slice(stat.lastIndexOf(')') + 2, stat.lastIndexOf(')') + 3) !== 'T') return false
+  }
+  return true
 }
 
 function isAlive(pid: number): boolean {

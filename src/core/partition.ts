@@ -1,3 +1,4 @@
+import { ConsumedRecord } from './consumed-record.js'
 import { MillraceError } from './errors.js'
 import { type Codec, type ConsumerRecord, checkOffset, type Headers, type HeaderValue, type Key } from './record.js'
 import { mergeSegments, noHeaders, Segment, survivorsOf } from './segment.js'
@@ -234,7 +235,7 @@ export class PartitionLog<V = unknown, K extends Key = string> implements Partit
       for (; slot < stop; slot++) {
         const key = keys[slot] as K | null
         const stored = values[slot]
-        into[shift + slot] = recordOf(
+        into[shift + slot] = new ConsumedRecord<V, K>(
           topic,
           partition,
           offsets === undefined ? base + slot : offsets[slot]!,
@@ -263,7 +264,7 @@ export class PartitionLog<V = unknown, K extends Key = string> implements Partit
       const slot = segment.slotOf(offset)
       if (slot < segment.count) {
         const key = segment.keys[slot] as K | null
-        return recordOf(
+        return new ConsumedRecord(
           this.topic,
           this.index,
           segment.offsetAt(slot),
@@ -460,19 +461,6 @@ export class PartitionLog<V = unknown, K extends Key = string> implements Partit
   #outOfRange(offset: number): MillraceError {
     return new MillraceError('OFFSET_OUT_OF_RANGE', { topic: this.topic, partition: this.index, offset })
   }
-}
-
-/** The one place where records are made, so that all of them have one hidden class. */
-function recordOf<V, K extends Key>(
-  topic: string,
-  partition: number,
-  offset: number,
-  timestamp: number,
-  key: K | null,
-  value: V,
-  headers: Headers,
-): ConsumerRecord<V, K> {
-  return { topic, partition, offset, timestamp, key, value, headers }
 }
 
 function isBytes(value: unknown): value is Uint8Array {

@@ -1,6 +1,6 @@
 import { createHook } from 'node:async_hooks'
 import { Session } from 'node:inspector'
-import { setFlagsFromString } from 'node:v8'
+import { getHeapSpaceStatistics, setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 import {
   ConsumerGroup,
@@ -75,4 +75,9 @@ export function held(): number {
   collect()
   const { heapUsed, arrayBuffers } = process.memoryUsage()
   return heapUsed + arrayBuffers
+}
+
+/** Bytes where V8 keeps what has lived long. */
+export function oldGeneration(): number {
+  return getHeapSpaceStatistics().find(({ space_name }) => space_name === 'old_space')!.space_used_size
 }

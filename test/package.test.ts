@@ -81,21 +81,25 @@ describe('the tarball', () => {
     }
   }
 
-  test.each(['index.js', 'index.cjs', 'testing/index.js', 'testing/index.cjs'])(
-    '%s imports those two, and no module of Node',
-    async file => {
-      expect(await importsOf(file)).toEqual({ packages: ['eventemitter3', 'murmurhash-js'], ofNode: [], later: [] })
-    },
-  )
+  // The ES modules have them in (tsup.config.ts).
+  test.each([
+    ['index.js', []],
+    ['index.cjs', ['eventemitter3', 'murmurhash-js']],
+    ['testing/index.js', []],
+    ['testing/index.cjs', ['eventemitter3', 'murmurhash-js']],
+  ])('%s imports %j, and no module of Node', async (file, packages) => {
+    expect(await importsOf(file)).toEqual({ packages, ofNode: [], later: [] })
+  })
 
-  test.each(['kafka/index.js', 'kafka/index.cjs'])(
-    '%s imports the client of a cluster when it is first needed, and modules of Node by their full names',
-    async file => {
-      const { packages, ofNode, later } = await importsOf(file)
-      expect({ packages, later }).toEqual({
-        packages: ['eventemitter3', 'murmurhash-js'],
-        later: ['@platformatic/kafka'],
-      })
+  test.each([
+    ['kafka/index.js', []],
+    ['kafka/index.cjs', ['eventemitter3', 'murmurhash-js']],
+  ])(
+    '%s imports %j, the client of a cluster when it is first needed, and modules of Node by their full names',
+    async (file, packages) => {
+      const found = await importsOf(file)
+      expect(found).toMatchObject({ packages, later: ['@platformatic/kafka'] })
+      const { ofNode } = found
       expect(ofNode).toContain('node:net')
       expect(ofNode.filter(name => !name.startsWith('node:'))).toEqual([])
     },

@@ -165,10 +165,11 @@ export class InMemoryConsumerGroup<R extends AnyRecord>
   join(options: JoinOptions<R> & { memberId?: string | undefined } = {}): InMemoryConsumer<R> {
     this.#checkOpen()
     checkJoinOptions(options, this.topics)
-    if (options.memberId !== undefined) this.#checkMemberId(options.memberId)
-    const memberId = options.memberId ?? this.#nextMemberId()
+    const { instanceId } = options
+    if (options.memberId !== undefined) this.#checkMemberId(options.memberId, instanceId)
+    const memberId = options.memberId ?? this.#nextMemberId(instanceId)
     const topics = options.topics === undefined ? this.topics : [...new Set(options.topics)]
-    const engine = new MemoryEngine<R>(this, { memberId, instanceId: options.instanceId, topics })
+    const engine = new MemoryEngine<R>(this, { memberId, instanceId, topics })
     const connected = this.connect(engine)
     const consumer = new InMemoryConsumer(connected, options)
     connected.port = EngineConsumer.memberOf(consumer)
@@ -195,19 +196,23 @@ export class InMemoryConsumerGroup<R extends AnyRecord>
       })
   }
   /** Rule 7: in the order of joining, so that assignments can be foretold. */
-  #nextMemberId(): string {
+  #nextMemberId(instanceId: string | undefined): string {
     let number = this.#members + 1
     for (;;) {
       const memberId = `${this.id}-${String(number++).padStart(4, '0')}`
-      if (!this.#taken(memberId)) return memberId
+      if (!this.#taken(memberId, instanceId)) return memberId
     }
   }
-  #checkMemberId(memberId: string): void {
+  #checkMemberId(memberId: string, instanceId: string | undefined): void {
     checkText('memberId', memberId)
-    if (this.#taken(memberId)) refuse('memberId', memberId, 'one that no open consumer of the group has')
+    if (this.#taken(memberId, instanceId))
+      refuse('memberId', memberId, 'one that no open consumer and no seat of the group has')
   }
-  #taken(memberId: string): boolean {
+  /** Assignors tell members apart by their ids, and a seat is one of them; only who takes the seat may have its id. */
+  #taken(memberId: string, instanceId: string | undefined): boolean {
     for (const engine of this.#consumers.keys()) if (engine.memberId === memberId) return true
+    for (const slot of this.#membership.slots)
+      if (slot.memberId === memberId && slot.instanceId !== instanceId) return true
     return false
   }
 

@@ -64,6 +64,23 @@ describe('rule 53: a seat outlives its static member', () => {
     expect(group.members.map(({ instanceId }) => instanceId)).toEqual(['two'])
   })
 
+  test('nobody else can join by the id that a seat is listed under: assignors tell members apart by it', async () => {
+    const { group, drain } = world({ partitions: 2 })
+    await group.join({ instanceId: 'one', memberId: 'm' }).close()
+    await refused(() => group.join({ memberId: 'm' }), 'INVALID_CONFIG', 'memberId', '"m"', 'seat')
+    await refused(() => group.join({ memberId: 'm', instanceId: 'two' }), 'INVALID_CONFIG', 'memberId', '"m"', 'seat')
+    const heir = group.join({ memberId: 'm', instanceId: 'one' })
+    await drain()
+    expect([where(heir.assignment), group.members.length]).toEqual([['orders-0', 'orders-1'], 1])
+  })
+
+  test('a default id is never that of a seat', async () => {
+    const { group } = world({ partitions: 2 })
+    await group.join({ instanceId: 'one', memberId: 'g-0002' }).close()
+    const other = group.join()
+    expect([other.memberId, where(other.assignment)]).toEqual(['g-0003', ['orders-1']])
+  })
+
   test('sessionTimeoutMs says how long', async () => {
     const { group, clock, drain } = world({ sessionTimeoutMs: 1_000 })
     const one = group.join({ instanceId: 'one' })

@@ -112,10 +112,10 @@ export class Term<R extends AnyRecord = AnyRecord> implements TopicPartition, Wa
 
   /** Its position is out of range: to go where autoOffsetReset says. What retention has dropped is no record any more. */
   beginReset(to: 'earliest' | 'latest'): void {
-    this.resetFrom = this.position
+    this.resetFrom = this.#cursor
     this.target = to
   }
-  /** The position that was out of range, until the reset has been told. */
+  /** Where nothing could be read, until the reset has been told: in run() behind what it has taken already. */
   resetFrom: number | undefined
 
   seek(to: StartFrom): void {

@@ -107,7 +107,6 @@ export class EngineConsumer<R extends AnyRecord> extends Closing implements Cons
       checkFunction('handler', handler)
       checkOptions('run options', options, ['concurrency', 'retry', 'deadLetter', 'signal'])
       this.#checkFree()
-      this.#member.comeBack()
       return new Run(this.#member, handler, options).done
     } catch (error) {
       return Promise.reject(error)

@@ -83,6 +83,7 @@ export class Run<R extends AnyRecord> implements Activity {
       this.#resolve = resolve
       this.#reject = reject
     })
+    member.comeBack()
     member.activity = this
     signal?.addEventListener('abort', this.#stop)
     if (signal?.aborted) this.#stop()

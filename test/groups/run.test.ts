@@ -917,6 +917,18 @@ describe('rule 46: retries and dead letters', () => {
     expect((await consumer.poll()).map(at)).toEqual(['0:0'])
   })
 
+  test('options that are refused change nothing: what a poll has handed out is not finished by them', async () => {
+    const { orders, group } = world({ autoCommitIntervalMs: 0 })
+    fill(orders, 0, 1)
+    const consumer = group.join()
+    await consumer.poll()
+    await refused(() => consumer.run(() => {}, { concurrency: 0 }), 'INVALID_CONFIG', 'concurrency', '0')
+    await refused(() => consumer.run(() => {}, { retry: { attempts: 0 } }), 'INVALID_CONFIG', 'retry.attempts', '0')
+    expect(group.committed('orders', 0)).toBe(undefined)
+    crash(consumer)
+    expect((await group.join().poll()).map(at)).toEqual(['0:0'])
+  })
+
   test('a deadLetter that only other members of the group read is accepted', async () => {
     const { orders, broker, drain } = world()
     const group = broker.group('both', { topics: ['orders', 'failed'] })

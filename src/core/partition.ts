@@ -277,6 +277,16 @@ export class PartitionLog<V = unknown, K extends Key = string> implements Partit
     throw this.#outOfRange(offset)
   }
 
+  /** Whether a record is left from an offset on and before another: compaction leaves gaps, also at the end. */
+  hasRecords(from: number, before: number): boolean {
+    for (let at = this.#indexOf(from); at < this.#segments.length; at++) {
+      const segment = this.#segments[at]!
+      const slot = segment.slotOf(Math.max(from, this.#startOffset))
+      if (slot < segment.count) return segment.offsetAt(slot) < before
+    }
+    return false
+  }
+
   offsetForTimestamp(timestamp: number): number | undefined {
     if (!Number.isInteger(timestamp) || timestamp < 0)
       throw new TypeError(

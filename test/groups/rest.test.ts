@@ -253,6 +253,35 @@ describe('rule 56: caughtUp()', () => {
     expect(caughtUp.state).toBe('resolved')
   })
 
+  test.each(['autoCommit', 'manualCommit'] as const)(
+    'in %s mode what compaction has taken from the end is not waited for',
+    async commitMode => {
+      const { orders, broker, group, clock, drain } = world({
+        commitMode,
+        topic: { cleanupPolicy: 'compact', segmentRecords: 2 },
+      })
+      fill(orders, 0, 2)
+      for (const key of ['gone', 'too']) orders.publish({ key, value: null as never })
+      orders.compact()
+      // Kafka: delete.retention.ms, 24 hours.
+      await clock.advance(24 * 60 * 60 * 1_000)
+      orders.compact()
+      expect([orders.partitions[0]!.read(0).length, orders.partitions[0]!.endOffset]).toEqual([2, 4])
+      const consumer = group.join()
+      const caughtUp = watch(group.caughtUp())
+      void consumer.run((_, { commit }) => commit())
+      await drain()
+      const settled = watch(broker.settled())
+      await drain()
+      expect([caughtUp.state, settled.state]).toEqual(['resolved', 'resolved'])
+      crash(consumer)
+      expect(group.committed('orders', 0)).toBe(2)
+      const again = watch(group.caughtUp())
+      await drain()
+      expect(again.state).toBe('resolved')
+    },
+  )
+
   test('in autoCommit mode does not imply committed', async () => {
     const { orders, group, clock } = world()
     fill(orders, 0, 3)

@@ -1,6 +1,6 @@
 // The extension point of a broker: what goes around its operations, in which order, and what becomes of what it throws.
 import { Broker, type Interceptor, type MemoryBroker, type RecordMetadata } from 'millrace'
-import { ManualClock } from 'millrace/testing'
+import { crash, expel, ManualClock } from 'millrace/testing'
 import { describe, expect, test } from 'vitest'
 
 interface Topics {
@@ -304,6 +304,58 @@ describe('commit', () => {
     await broker.clock.advance(1)
     await committed
     expect(group(broker).committed('jobs', 0)).toBe(1)
+  })
+})
+
+describe('a commit that is held up', () => {
+  const heldUp = () => {
+    const broker = open({
+      async commit(_, proceed) {
+        await new Promise<void>(resolve => broker.clock.setTimeout(resolve, 50))
+        return proceed()
+      },
+    })
+    return broker
+  }
+
+  // Kafka: an OffsetCommit request carries the generation, and a later one of the same member does not make it valid.
+  test.each([
+    ['expelled and back again', 'UNKNOWN_MEMBER_ID'],
+    ['revoked and assigned again', 'ILLEGAL_GENERATION'],
+  ])('is refused when its partition has meanwhile been %s', async (how, code) => {
+    const broker = heldUp()
+    const jobs = broker.topic('jobs')
+    const members = group(broker)
+    const old = members.join({ memberId: 'm' })
+    for (let i = 0; i < 5; i++) jobs.publish({ partition: 0, value: 'wash' })
+    await old.poll({ maxRecords: 2 })
+    const late = thrown(() => old.commit())
+    if (how.startsWith('expelled')) expel(old)
+    const other = members.join({ memberId: 'a' })
+    await old.poll({ timeoutMs: 0 })
+    const others = other.assignment.length === 2 ? [0, 1] : [0]
+    expect(other.assignment.map(({ partition }) => partition)).toEqual(others)
+    await other.poll()
+    void thrown(() => other.commit())
+    crash(other)
+    expect(old.assignment).toHaveLength(2)
+    await broker.clock.advance(50)
+    expect(await late).toMatchObject({ code })
+    expect(members.committed('jobs', 0)).toBeUndefined()
+  })
+
+  test('and one of auto-commit is dropped', async () => {
+    const broker = heldUp()
+    const auto = broker.group('auto', { topics: 'jobs', autoCommitIntervalMs: 0 })
+    const old = auto.join()
+    broker.topic('jobs').publish({ partition: 0, value: 'wash' })
+    await old.poll()
+    await old.poll({ timeoutMs: 0 })
+    expel(old)
+    await old.poll({ timeoutMs: 0 })
+    expect(old.assignment).toHaveLength(2)
+    await broker.clock.advance(50)
+    expect(auto.committed('jobs', 0)).toBeUndefined()
   })
 })
 

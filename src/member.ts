@@ -94,7 +94,13 @@ export class Member<R extends AnyRecord> implements MemberPort<R>, Committer<R> 
     const { clock, options } = engine
     this.engine = engine
     this.topics = engine.topics
-    this.#listeners = new Listeners(engine, listeners, consumer, error => this.#keepError(error))
+    this.#listeners = new Listeners(
+      engine,
+      listeners,
+      consumer,
+      error => this.#keepError(error),
+      () => this.gone,
+    )
     this.#commits = new Commits(engine, this)
     this.turns = new Turns(options.maxPollRecords)
     this.watch = new Watch(clock)

@@ -403,6 +403,24 @@ describe('assign, revoke and lose', () => {
     }
   })
 
+  test('a callback that is held up is not called when its consumer has crashed or left meanwhile', async () => {
+    for (const leave of ['crash', 'close'] as const) {
+      const broker = open({
+        assign: (_, proceed) => new Promise<void>(resolve => broker.clock.setTimeout(resolve, 50)).then(proceed),
+      })
+      const calls: unknown[] = []
+      const consumer = group(broker).join({ onAssigned: partitions => void calls.push(partitions) })
+      await broker.clock.advance(10)
+      if (leave === 'crash') crash(consumer)
+      else
+        expect(
+          await thrown(() => Promise.all([consumer.close({ timeoutMs: 10 }), broker.clock.advance(10)])),
+        ).toMatchObject({ code: 'REQUEST_TIMED_OUT' })
+      await broker.clock.advance(50)
+      expect([leave, calls]).toEqual([leave, []])
+    }
+  })
+
   test('what one throws, its callback has thrown: nothing is vetoed, the next poll tells', async () => {
     const broker = open({
       assign() {

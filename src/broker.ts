@@ -17,7 +17,7 @@ import type {
   TopicOptions,
 } from './portable.js'
 import { soon } from './soon.js'
-import { InMemoryTopic, type MemoryTopic } from './topic.js'
+import { InMemoryTopic, type MemoryTopic, mostPartitions } from './topic.js'
 
 /** A broker in memory: topics and groups to look into, and `settled()`. */
 export interface MemoryBroker<Topics extends object = Record<string, unknown>, K extends Key = string>
@@ -61,7 +61,7 @@ export class InMemoryBroker<Topics extends object, K extends Key = string>
     const { topics, clock = systemClock, autoCreateTopics = false, defaultPartitions = 1, interceptors = [] } = options
     checkClock(clock)
     checkOneOf('autoCreateTopics', autoCreateTopics, [true, false])
-    checkWhole('defaultPartitions', defaultPartitions, 1)
+    checkWhole('defaultPartitions', defaultPartitions, 1, mostPartitions)
     checkOptions('topics', topics)
     checkInterceptors(interceptors)
     this.clock = clock

@@ -238,9 +238,9 @@ export class Member<R extends AnyRecord> implements MemberPort<R>, Committer<R> 
   /** autoOffsetReset for a position below the start or beyond the end (Kafka: OffsetResetStrategy). */
   outOfRange(term: Term<R>): void {
     const { autoOffsetReset } = this.engine.options
-    const { topic, partition, position } = term
+    const { topic, partition, cursor: offset, source } = term
     if (autoOffsetReset === 'none')
-      throw new MillraceError('OFFSET_OUT_OF_RANGE', { topic, partition, offset: position! })
+      throw new MillraceError('OFFSET_OUT_OF_RANGE', { topic, partition, offset, ...this.engine.rangeOf?.(source) })
     term.beginReset(autoOffsetReset)
     this.#unresolved = true
     this.resolvePositions()

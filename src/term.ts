@@ -49,7 +49,10 @@ export class Term<R extends AnyRecord = AnyRecord> implements TopicPartition, Wa
   readonly #more: (term: Term<R>) => void
   #buffer: R[] = []
   #at = 0
-  /** The next offset to read ahead. */
+  /** The next offset to read; in run() behind what it has taken. */
+  get cursor(): number {
+    return this.#cursor
+  }
   #cursor = 0
   /** No record exists from here up to the next one handed out. */
   #reach = 0

@@ -57,6 +57,28 @@ describe('topics: names and partition counts', () => {
     },
   )
 
+  // An empty partition takes 0.8 KB: far more of them end the process, not the call.
+  test.each([[1_000_001], [1e7], [2 ** 40]])(
+    'more partitions than a million, %j, are INVALID_PARTITIONS before one is made',
+    async partitions => {
+      const most = `at most 1000000`
+      const broker = brokerOf({ topics: { few: {} } })
+      const shown = String(partitions)
+      await refused(() => new Topic('t', { partitions }), 'INVALID_PARTITIONS', 't', shown, most)
+      await refused(() => broker.createTopic('t', { partitions }), 'INVALID_PARTITIONS', 't', shown, most)
+      await refused(() => broker.topic('few').addPartitions(partitions), 'INVALID_PARTITIONS', 'few', shown, most)
+      await refused(() => brokerOf({ topics: { t: { partitions } } }), 'INVALID_PARTITIONS', 't', shown, most)
+      await refused(
+        () => brokerOf({ defaultPartitions: partitions }),
+        'INVALID_CONFIG',
+        'defaultPartitions',
+        shown,
+        most,
+      )
+      expect([...broker.topics.values()].map(topic => topic.partitionCount())).toEqual([1])
+    },
+  )
+
   test.each([
     ['partitioner', { partitioner: 'random' }, 'random'],
     ['cleanupPolicy', { cleanupPolicy: 'archive' }, 'archive'],
@@ -176,12 +198,14 @@ describe('publish()', () => {
 })
 
 describe('partitions: offsets and times', () => {
-  test.each([[-1], [4], [2 ** 53]])('read(%j) of three records is OFFSET_OUT_OF_RANGE', async offset => {
+  test.each([
+    [-1, '0 to 2^53 - 1'],
+    [4, '0 to 3'],
+    [2 ** 53, '0 to 2^53 - 1'],
+  ])('read(%j) of three records is OFFSET_OUT_OF_RANGE, and the range is %s', async (offset, range) => {
     const { orders } = world()
     fill(orders, 0, 3)
-    const error = await caught(() => orders.partitions[0]!.read(offset))
-    expect(error).toMatchObject({ code: 'OFFSET_OUT_OF_RANGE' })
-    expect((error as Error).message).toContain(String(offset))
+    await refused(() => orders.partitions[0]!.read(offset), 'OFFSET_OUT_OF_RANGE', String(offset), range)
   })
 
   test.each([[0.5], [Number.NaN], ['1'], [undefined]])('read(%j) is a TypeError', async offset => {
@@ -194,14 +218,14 @@ describe('partitions: offsets and times', () => {
     const { orders } = world()
     fill(orders, 0, 3)
     orders.partitions[0]!.deleteRecords(2)
-    await refused(() => orders.partitions[0]!.read(1), 'OFFSET_OUT_OF_RANGE', 'orders-0', '1')
+    await refused(() => orders.partitions[0]!.read(1), 'OFFSET_OUT_OF_RANGE', 'orders-0', '1', '2 to 3')
     expect(orders.partitions[0]!.read(3)).toEqual([])
   })
 
   test('deleteRecords() beyond the end is OFFSET_OUT_OF_RANGE, and drops nothing', async () => {
     const { orders } = world()
     fill(orders, 0, 3)
-    await refused(() => orders.partitions[0]!.deleteRecords(4), 'OFFSET_OUT_OF_RANGE', 'orders-0', '4')
+    await refused(() => orders.partitions[0]!.deleteRecords(4), 'OFFSET_OUT_OF_RANGE', 'orders-0', '4', '0 to 3')
     expect(orders.partitions[0]!.startOffset).toBe(0)
   })
 

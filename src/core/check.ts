@@ -6,10 +6,14 @@ export function refuse(option: string, value: unknown, expected: string): never 
   throw new MillraceError('INVALID_CONFIG', { option, value, expected })
 }
 
-/** A whole number of at least `least` that a double holds exactly. */
-export function checkWhole(option: string, value: unknown, least: number): void {
-  if (!Number.isSafeInteger(value) || (value as number) < least)
-    refuse(option, value, `a whole number of at least ${least}`)
+/** A whole number of at least `least`, and at most `most`, that a double holds exactly. */
+export function checkWhole(option: string, value: unknown, least: number, most?: number): void {
+  if (
+    !Number.isSafeInteger(value) ||
+    (value as number) < least ||
+    (value as number) > (most ?? Number.MAX_SAFE_INTEGER)
+  )
+    refuse(option, value, `a whole number of at least ${least}${most === undefined ? '' : `, at most ${most}`}`)
 }
 
 export function checkOneOf(option: string, value: unknown, allowed: readonly unknown[]): void {

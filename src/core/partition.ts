@@ -468,7 +468,8 @@ export class PartitionLog<V = unknown, K extends Key = string> implements Partit
   }
 
   #outOfRange(offset: number): MillraceError {
-    return new MillraceError('OFFSET_OUT_OF_RANGE', { topic: this.topic, partition: this.index, offset })
+    const { topic, index: partition, startOffset, endOffset } = this
+    return new MillraceError('OFFSET_OUT_OF_RANGE', { topic, partition, offset, startOffset, endOffset })
   }
 }
 

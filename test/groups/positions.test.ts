@@ -308,6 +308,7 @@ describe('rule 25: out of range', () => {
     orders.partitions[0]!.deleteRecords(3)
     const a = group.join()
     for (let i = 0; i < 2; i++) {
+      await expect(a.poll()).rejects.toThrow('Offset 1 is out of the range of orders-0, which is 3 to 5')
       await expect(a.poll()).rejects.toEqual(coded('OFFSET_OUT_OF_RANGE'))
       expect([a.position('orders', 0), a.closed, group.members.length]).toEqual([1, false, 1])
     }

@@ -1,5 +1,5 @@
 import { Closing } from './async-dispose.js'
-import { type Clock, systemClock } from './clock.js'
+import { type Clock, checkClock, systemClock } from './clock.js'
 import { timeoutOf } from './consumer.js'
 import { type GroupHost, InMemoryConsumerGroup, type MemoryConsumerGroup } from './consumer-group.js'
 import { checkOneOf, checkOptions, checkText, checkWhole, refuse } from './core/check.js'
@@ -17,7 +17,7 @@ import type {
   TopicOptions,
 } from './portable.js'
 import { soon } from './soon.js'
-import { InMemoryTopic, type MemoryTopic, mostPartitions } from './topic.js'
+import { InMemoryTopic, type MemoryTopic, mostPartitions, topicOptions } from './topic.js'
 
 /** A broker in memory: topics and groups to look into, and `settled()`. */
 export interface MemoryBroker<Topics extends object = Record<string, unknown>, K extends Key = string>
@@ -68,8 +68,8 @@ export class InMemoryBroker<Topics extends object, K extends Key = string>
     this.interceptor = compose(interceptors)
     this.#autoCreateTopics = autoCreateTopics
     this.#defaultPartitions = defaultPartitions
-    for (const [name, topicOptions] of Object.entries(topics ?? {}))
-      this.createTopic(name as TopicName<Topics>, topicOptions as TopicOptions<any>)
+    for (const [name, its] of Object.entries(topics ?? {}))
+      this.createTopic(name as TopicName<Topics>, its as TopicOptions<any>)
   }
 
   get topics(): ReadonlyMap<string, MemoryTopic<any, K>> {
@@ -84,7 +84,7 @@ export class InMemoryBroker<Topics extends object, K extends Key = string>
     options: TopicOptions<Topics[N]> = {},
   ): InMemoryTopic<Topics[N], K> {
     this.#checkOpen()
-    checkOptions(`options of topic ${String(name)}`, options)
+    checkOptions(`options of topic ${String(name)}`, options, topicOptions)
     if (this.#topics.has(name)) throw new MillraceError('TOPIC_ALREADY_EXISTS', { topic: name })
     const partitions = options.partitions === undefined ? this.#defaultPartitions : options.partitions
     const all = { ...options, partitions, clock: this.clock }
@@ -191,12 +191,6 @@ export class InMemoryBroker<Topics extends object, K extends Key = string>
     if (errors.length === 1) throw errors[0]
     if (errors.length > 1) throw new AggregateError(errors, `${errors.length} consumers failed while the broker closed`)
   }
-}
-
-function checkClock(clock: unknown): void {
-  const { now, setTimeout, clearTimeout } = (clock ?? {}) as Partial<Clock>
-  if (typeof now !== 'function' || typeof setTimeout !== 'function' || typeof clearTimeout !== 'function')
-    refuse('clock', clock, 'an object with now(), setTimeout() and clearTimeout()')
 }
 
 export type Broker<Topics extends object = Record<string, unknown>, K extends Key = string> = PortableBroker<Topics, K>

@@ -1,5 +1,5 @@
 import { AtRest } from './at-rest.js'
-import { type Clock, systemClock, unref } from './clock.js'
+import { type Clock, checkClock, systemClock, unref } from './clock.js'
 import { EngineConsumer } from './consumer.js'
 import type { Assignor } from './core/assignors/assignor.js'
 import { rangeAssignor } from './core/assignors/range.js'
@@ -665,7 +665,8 @@ export const ConsumerGroup: {
     const list = (Array.isArray(topics) ? topics : [topics]) as readonly InMemoryTopic<any, any>[]
     for (const topic of list)
       if (!(topic instanceof InMemoryTopic)) refuse('topics', topic, 'a Topic in memory, or an array of such')
-    const resolved = resolveGroupOptions(options)
+    const resolved = resolveGroupOptions(options, 'clock')
+    if (options.clock !== undefined) checkClock(options.clock)
     checkTopicNames(
       'topics',
       list.map(({ name }) => name),

@@ -4,9 +4,7 @@ import type { AnyRecord } from './core/record.js'
 import type { ResolvedGroupOptions } from './engine.js'
 import type { GroupOptions, JoinOptions } from './portable.js'
 
-/** `clock` is of a group without a broker. */
 const groupOptions = [
-  'topics',
   'commitMode',
   'autoCommitIntervalMs',
   'autoOffsetReset',
@@ -14,12 +12,17 @@ const groupOptions = [
   'maxPollRecords',
   'maxPollIntervalMs',
   'sessionTimeoutMs',
-  'clock',
 ]
 
-/** Checked, and with Kafka's defaults (but for autoOffsetReset) where nothing is said. */
-export function resolveGroupOptions(options: GroupOptions = {}): ResolvedGroupOptions {
-  checkOptions('group options', options, groupOptions)
+/**
+ * Checked, and with Kafka's defaults (but for autoOffsetReset) where nothing is said. `besides`: what else may be said, to
+ * a broker its topics, to a group without one its clock.
+ */
+export function resolveGroupOptions(
+  options: GroupOptions = {},
+  besides: 'topics' | 'clock' = 'topics',
+): ResolvedGroupOptions {
+  checkOptions('group options', options, [besides, ...groupOptions])
   const {
     commitMode = 'autoCommit',
     autoCommitIntervalMs = 5_000,

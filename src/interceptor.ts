@@ -63,11 +63,21 @@ export function checkInterceptors(interceptors: unknown): void {
   if (!Array.isArray(interceptors)) refuse('interceptors', interceptors, 'an array of interceptors')
   for (const interceptor of interceptors as readonly unknown[]) {
     checkOptions('interceptor', interceptor ?? null)
+    checkNames(interceptor as object)
     for (const name of operations) {
       const around = (interceptor as Record<string, unknown>)[name]
       if (around !== undefined) checkFunction(`${name} of an interceptor`, around)
     }
   }
+}
+
+/** A misspelt operation would never be called. What a class has besides is its own affair, but one of them it must have. */
+function checkNames(interceptor: object): void {
+  const isPlain = [Object.prototype, null].includes(Object.getPrototypeOf(interceptor))
+  const named = isPlain ? Object.entries(interceptor).filter(([, value]) => typeof value === 'function') : []
+  for (const [name, value] of named) checkOptions('interceptor', { [name]: value }, operations)
+  if (!isPlain && !operations.some(name => name in interceptor))
+    refuse('interceptor', interceptor, `one with some of ${operations.join(', ')}`)
 }
 
 /** Many as one: each operation a single function, or none at all. */

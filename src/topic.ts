@@ -1,4 +1,4 @@
-import { type Clock, systemClock } from './clock.js'
+import { type Clock, checkClock, systemClock } from './clock.js'
 import { checkFunction, checkOneOf, checkOptions, checkWhole, refuse } from './core/check.js'
 import { MillraceError, show } from './core/errors.js'
 import { type Partition, PartitionLog } from './core/partition.js'
@@ -289,8 +289,8 @@ export class InMemoryTopic<V = unknown, K extends Key = string> implements Memor
   }
 }
 
-/** `replicas` are a cluster's: topics that both are given may say them. `clock` is of one without a broker. */
-const topicOptions = [
+/** `replicas` are a cluster's: topics that both are given may say them. */
+export const topicOptions: readonly string[] = [
   'partitions',
   'partitioner',
   'cleanupPolicy',
@@ -298,7 +298,6 @@ const topicOptions = [
   'segmentRecords',
   'codec',
   'replicas',
-  'clock',
 ]
 
 function checkPartitions(topic: string, partitions: number, least: number): void {
@@ -306,8 +305,9 @@ function checkPartitions(topic: string, partitions: number, least: number): void
     throw new MillraceError('INVALID_PARTITIONS', { topic, partitions, most: mostPartitions })
 }
 
-function checkTopicOptions<V>(name: string, options: TopicOptions<V>): void {
-  checkOptions(`options of topic ${name}`, options, topicOptions)
+function checkTopicOptions<V>(name: string, options: TopicOptions<V> & { clock?: Clock | undefined }): void {
+  // The clock is of a topic without a broker.
+  checkOptions(`options of topic ${name}`, options, [...topicOptions, 'clock'])
   const { partitions, partitioner, cleanupPolicy, retention, segmentRecords, codec } = options
   if (partitions !== undefined) checkPartitions(name, partitions, 1)
   if (partitioner !== undefined) checkFunction('partitioner', partitioner)
@@ -317,6 +317,7 @@ function checkTopicOptions<V>(name: string, options: TopicOptions<V>): void {
   if (retention?.ms !== undefined) checkWhole('retention.ms', retention.ms, 0)
   if (retention?.records !== undefined) checkWhole('retention.records', retention.records, 0)
   if (retention?.consumed !== undefined) checkOneOf('retention.consumed', retention.consumed, [true, false])
+  if (options.clock !== undefined) checkClock(options.clock)
   if (codec !== undefined && (typeof codec?.encode !== 'function' || typeof codec.decode !== 'function'))
     refuse('codec', codec, 'an object with encode() and decode()')
 }

@@ -107,6 +107,17 @@ describe('topics: names and partition counts', () => {
   ] as const)('the option %s of a broker: %j', async (option, options, shown) => {
     await refused(() => new Broker(bad<object>(options)), 'INVALID_CONFIG', option, shown)
   })
+
+  test.each([[{}], [5], [null]])('the clock %j of a topic or a group that stands alone', async clock => {
+    const shown = clock === null ? 'null' : typeof clock === 'object' ? 'Object' : '5'
+    await refused(() => new Topic('t', bad<object>({ clock })), 'INVALID_CONFIG', 'clock', shown)
+    await refused(
+      () => new ConsumerGroup('g', new Topic('t'), bad<object>({ clock })),
+      'INVALID_CONFIG',
+      'clock',
+      shown,
+    )
+  })
 })
 
 describe('publish()', () => {

@@ -434,6 +434,21 @@ describe('assign, revoke and lose', () => {
   })
 })
 
+test('a misspelt operation is named, with those that there are; what else a class or an object has is its own affair', () => {
+  expect(() => new Broker({ interceptors: [{ publsh() {} } as never] })).toThrow(
+    'publsh must be left out (interceptor: publish, poll, handle, commit, assign, revoke, lose); got function publsh',
+  )
+  class Tracing implements Interceptor {
+    readonly spans = new Map<string, number>()
+    end(): void {}
+    handle(_: unknown, proceed: () => unknown): unknown {
+      return proceed()
+    }
+  }
+  const named = { name: 'counting', handle: (_: unknown, proceed: () => unknown) => proceed() }
+  expect(() => new Broker({ interceptors: [new Tracing(), named, {}] })).not.toThrow()
+})
+
 describe('refused, before there is a broker', () => {
   test.each([
     ['no list', {}],
@@ -443,6 +458,15 @@ describe('refused, before there is a broker', () => {
     ['a list with null', [null]],
     ['an operation that is no function', [{ publish: 'yes' }]],
     ['the factory instead of what it makes', [{ handle: null }]],
+    ['a misspelt operation', [{ publish: () => {}, onPoll() {} }]],
+    [
+      'a class of none',
+      [
+        new (class {
+          onPublish() {}
+        })(),
+      ],
+    ],
   ])('%s', (_, interceptors) => {
     expect(() => new Broker({ interceptors: interceptors as never })).toThrow(
       expect.objectContaining({ code: 'INVALID_CONFIG' }),

@@ -3,7 +3,7 @@ import { type Clock, checkClock, systemClock, unref } from './clock.js'
 import { EngineConsumer } from './consumer.js'
 import type { Assignor } from './core/assignors/assignor.js'
 import { rangeAssignor } from './core/assignors/range.js'
-import { checkText, checkTopicPartitions, refuse } from './core/check.js'
+import { checkPlace, checkText, checkTopicPartitions, refuse } from './core/check.js'
 import { MillraceError } from './core/errors.js'
 import { Membership, Slot } from './core/membership.js'
 import {
@@ -18,7 +18,7 @@ import {
 import type { Engine, MemberPort, ResolvedGroupOptions } from './engine.js'
 import { EventHub, throwApart } from './events.js'
 import { GroupOffsets, offsetIn } from './group-offsets.js'
-import { checkJoinOptions, checkTopicNames, resolveGroupOptions } from './group-options.js'
+import { checkJoinOptions, resolveGroupOptions } from './group-options.js'
 import type { Interceptor } from './interceptor.js'
 import { type Coordinator, MemoryEngine, MemorySource } from './memory-engine.js'
 import type { Consumer, GroupOptions, JoinOptions, ConsumerGroup as PortableConsumerGroup } from './portable.js'
@@ -480,6 +480,7 @@ export class InMemoryConsumerGroup<R extends AnyRecord>
   }
 
   committed(topic: R['topic'], partition: number): number | undefined {
+    checkPlace('committed()', topic, partition)
     if (!this.topics.includes(topic)) throw new MillraceError('UNKNOWN_TOPIC_OR_PARTITION', { topic })
     if (this.#host.find(topic) !== undefined && !this.exists(topic, partition))
       throw new MillraceError('UNKNOWN_TOPIC_OR_PARTITION', { topic, partition })
@@ -662,15 +663,12 @@ export const ConsumerGroup: {
     topics: MemoryTopic<any, any> | readonly MemoryTopic<any, any>[],
     options: GroupOptions & { clock?: Clock | undefined } = {},
   ) {
+    const expected = 'a Topic in memory, or an array of such, one at least'
     const list = (Array.isArray(topics) ? topics : [topics]) as readonly InMemoryTopic<any, any>[]
-    for (const topic of list)
-      if (!(topic instanceof InMemoryTopic)) refuse('topics', topic, 'a Topic in memory, or an array of such')
+    for (const topic of list) if (!(topic instanceof InMemoryTopic)) refuse('topics', topic, expected)
+    if (list.length === 0) refuse('topics', topics, expected)
     const resolved = resolveGroupOptions(options, 'clock')
     if (options.clock !== undefined) checkClock(options.clock)
-    checkTopicNames(
-      'topics',
-      list.map(({ name }) => name),
-    )
     const byName = new Map(list.map(topic => [topic.name, topic]))
     if (byName.size < list.length) refuse('topics', list.map(({ name }) => name).join(), 'topics of different names')
     super(id, [...byName.keys()], resolved, {

@@ -1,5 +1,5 @@
 import { Closing } from './async-dispose.js'
-import { checkFunction, checkOptions, checkSignal, checkTopicPartitions, checkWhole } from './core/check.js'
+import { checkFunction, checkOptions, checkPlace, checkSignal, checkTopicPartitions, checkWhole } from './core/check.js'
 import { MillraceError, show } from './core/errors.js'
 import {
   type AnyRecord,
@@ -245,13 +245,13 @@ export class EngineConsumer<R extends AnyRecord> extends Closing implements Cons
 
   position(topic: R['topic'], partition: number): number | undefined {
     this.#checkOpen()
+    checkPlace('position()', topic, partition)
     return this.#member.term(topic, partition)?.position
   }
 
   seek(topic: R['topic'], partition: number, to: StartFrom): void {
     this.#checkOpen()
-    if (typeof topic !== 'string' || typeof partition !== 'number')
-      throw new TypeError(`seek() takes a topic, a partition and a start; got ${show(topic)}, ${show(partition)}`)
+    checkPlace('seek()', topic, partition)
     const term = this.#owned({ topic, partition })
     checkStart(to, term)
     term.seek(to)

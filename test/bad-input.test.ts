@@ -6,6 +6,7 @@ import {
   isMillraceError,
   lastHeader,
   type MemoryConsumer,
+  MillraceError,
   type Partitioner,
   Topic,
   toDeadLetter,
@@ -208,6 +209,14 @@ describe('publish()', () => {
   })
 })
 
+test.each([
+  ['NO_SUCH_CODE', {}, '"NO_SUCH_CODE"'],
+  ['toString', {}, '"toString"'],
+  ['CLOSED', undefined, 'undefined'],
+])('a MillraceError of code %j and details %j is a TypeError', async (code, details, shown) => {
+  await wrongKind(() => new MillraceError(bad<'CLOSED'>(code), bad(details)), shown)
+})
+
 describe('partitions: offsets and times', () => {
   test.each([
     [-1, '0 to 2^53 - 1'],
@@ -309,6 +318,35 @@ describe('groups: options', () => {
     const { group } = world()
     await refused(() => group.join(bad(options)), 'INVALID_CONFIG', option, shown)
     expect([group.generation, group.members]).toEqual([0, []])
+  })
+
+  test.each([
+    [{ topic: 'orders', partition: 0 }, undefined, 'Object'],
+    ['orders', undefined, 'undefined'],
+    ['orders', '0', '"0"'],
+  ])(
+    'committed(), position() and seek() of %j, %j are TypeErrors, not places that nobody has been to',
+    async (...args) => {
+      const [topic, partition, shown] = args
+      const { group } = world()
+      const consumer = group.join()
+      await wrongKind(() => group.committed(bad(topic), bad(partition)), 'committed()', shown)
+      await wrongKind(() => consumer.position(bad(topic), bad(partition)), 'position()', shown)
+      await wrongKind(() => consumer.seek(bad(topic), bad(partition), 0), 'seek()', shown)
+    },
+  )
+
+  test('a list of topics says what it is to be: names in join(), topics for a group that stands alone', async () => {
+    const { group } = world()
+    await refused(() => group.join({ topics: bad('orders') }), 'INVALID_CONFIG', 'an array of names', '"orders"')
+    await refused(() => group.join({ topics: [] }), 'INVALID_CONFIG', 'one at least')
+    await refused(() => new ConsumerGroup('g', bad<never>([])), 'INVALID_CONFIG', 'a Topic in memory', 'one at least')
+    await refused(
+      () => new ConsumerGroup('g', bad<never>(['orders'])),
+      'INVALID_CONFIG',
+      'a Topic in memory',
+      '"orders"',
+    )
   })
 
   test('join() with the id of a live member is INVALID_CONFIG, and changes nothing', async () => {

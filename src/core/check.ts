@@ -53,3 +53,9 @@ export function checkTopicPartitions(option: string, list: unknown): asserts lis
       refuse(option, entry, 'an array of { topic, partition }')
   }
 }
+
+/** The two first arguments of a call: what they are, not whether there is such a partition. */
+export function checkPlace(call: string, topic: unknown, partition: unknown): void {
+  if (typeof topic !== 'string' || typeof partition !== 'number')
+    throw new TypeError(`${call} takes a topic and a partition; got ${show(topic)}, ${show(partition)}`)
+}

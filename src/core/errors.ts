@@ -112,6 +112,8 @@ export class MillraceError<C extends ErrorCode = ErrorCode> extends Error {
 
   /** `handler`: whose callback it was, for the message. */
   constructor(code: C, details: ErrorDetails[C], options?: ErrorOptions & { retriable?: boolean; handler?: string }) {
+    if (!Object.hasOwn(messages, code) || typeof details !== 'object' || details === null)
+      throw new TypeError(`A MillraceError takes one of its codes, and details; got ${show(code)}, ${show(details)}`)
     super(messages[code](details, options?.handler), options)
     this.code = code
     this.details = details

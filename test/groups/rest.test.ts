@@ -98,6 +98,20 @@ describe('rule 55: ready()', () => {
     expect([ready.state, where(b.assignment)]).toEqual(['resolved', ['orders-0', 'orders-1']])
   })
 
+  test('resolves when it is to own nothing after all', async () => {
+    const { orders, group, drain } = world()
+    fill(orders, 0, 1)
+    const holder = group.join({ memberId: 'c' })
+    await holder.poll()
+    const heir = group.join({ memberId: 'b' })
+    const ready = watch(heir.ready())
+    await drain()
+    expect([ready.state, group.moves[0]?.to]).toEqual(['pending', 'b'])
+    group.join({ memberId: 'a' })
+    await drain()
+    expect([ready.state, group.moves[0]?.to]).toEqual(['resolved', 'a'])
+  })
+
   test('resolves again and again while nothing changes', async () => {
     const { group } = world()
     const consumer = group.join()

@@ -1,6 +1,7 @@
 import { isMillraceError, MillraceError } from 'millrace'
 import { crash, expel } from 'millrace/testing'
 import { describe, expect, test } from 'vitest'
+import { BusyClock, drain, setupOn } from './support-b.js'
 import { at, expectCode, fill, gate, refused, watch, where, world } from './support-c.js'
 
 describe('rule 43: concurrency, keys and turns', () => {
@@ -915,6 +916,34 @@ describe('rule 46: retries and dead letters', () => {
     await refused(() => consumer.run(() => {}, { deadLetter: orders }), 'INVALID_CONFIG', 'orders')
     expect(consumer.closed).toBe(false)
     expect((await consumer.poll()).map(at)).toEqual(['0:0'])
+  })
+
+  test('the timers of a back-off and of a close are not unref-ed: work is under way', async () => {
+    const { clock, group, publish } = setupOn(new BusyClock(), {
+      maxPollIntervalMs: 9_000,
+      autoCommitIntervalMs: 8_000,
+    })
+    publish(0, 2)
+    const consumer = group.join()
+    const at = async (due: number): Promise<unknown[]> => {
+      await Promise.resolve()
+      return [...clock.timers].filter(timer => timer.due === due).map(timer => clock.unrefs.has(timer))
+    }
+    const end = gate()
+    void consumer.run(
+      ({ offset }) => {
+        if (offset === 0) throw new Error('no')
+        return end.promise
+      },
+      { concurrency: 2, retry: { attempts: 2, backoffMs: 700 } },
+    )
+    await drain()
+    expect(await at(700)).toEqual([false])
+    const closed = consumer.close({ timeoutMs: 3_000 })
+    expect(await at(3_000)).toEqual([false])
+    end.open()
+    await closed
+    expect(clock.timers.size).toBe(0)
   })
 
   test('options that are refused change nothing: what a poll has handed out is not finished by them', async () => {

@@ -1,6 +1,7 @@
 import { rangeAssignor } from 'millrace'
 import { crash, expel } from 'millrace/testing'
 import { describe, expect, test } from 'vitest'
+import { BusyClock, setupOn } from './support-b.js'
 import { at, caught, expectCode, fill, gate, refused, watch, where, world } from './support-c.js'
 
 const leaveBy = {
@@ -79,6 +80,12 @@ describe('rule 53: a seat outlives its static member', () => {
     await group.join({ instanceId: 'one', memberId: 'g-0002' }).close()
     const other = group.join()
     expect([other.memberId, where(other.assignment)]).toEqual(['g-0003', ['orders-1']])
+  })
+
+  test('the timer of a seat is unref-ed: it keeps no process alive', async () => {
+    const { clock, group } = setupOn(new BusyClock())
+    await group.join({ instanceId: 'one' }).close()
+    expect([...clock.timers].map(timer => [timer.due, clock.unrefs.has(timer)])).toEqual([[45_000, true]])
   })
 
   test('sessionTimeoutMs says how long', async () => {

@@ -1,5 +1,5 @@
 import { AtRest } from './at-rest.js'
-import { type Clock, checkClock, systemClock, unref } from './clock.js'
+import { type Clock, checkClock, systemClock } from './clock.js'
 import { EngineConsumer } from './consumer.js'
 import type { Assignor } from './core/assignors/assignor.js'
 import { rangeAssignor } from './core/assignors/range.js'
@@ -16,12 +16,14 @@ import {
   type TopicPartition,
 } from './core/record.js'
 import type { Engine, MemberPort, ResolvedGroupOptions } from './engine.js'
+import { EventQueue } from './event-queue.js'
 import { EventHub, throwApart } from './events.js'
 import { GroupOffsets, offsetIn } from './group-offsets.js'
 import { checkJoinOptions, resolveGroupOptions } from './group-options.js'
 import type { Interceptor } from './interceptor.js'
 import { type Coordinator, MemoryEngine, MemorySource } from './memory-engine.js'
 import type { Consumer, GroupOptions, JoinOptions, ConsumerGroup as PortableConsumerGroup } from './portable.js'
+import { Seats } from './seats.js'
 import { InMemoryTopic, type MemoryTopic, type TopicSubscriber } from './topic.js'
 
 /** Partitions on their way to another owner, and what each waits for. */
@@ -108,10 +110,9 @@ export class InMemoryConsumerGroup<R extends AnyRecord>
   readonly #consumers = new Map<MemoryEngine<R>, InMemoryConsumer<R>>()
   readonly #offsets: GroupOffsets
   readonly #rest: AtRest<R>
-  readonly #seatTimers = new Map<Slot<MemoryEngine<R>>, unknown>()
+  readonly #seats: Seats<Slot<MemoryEngine<R>>>
   readonly #hub: EventHub<GroupEvents>
-  #events: (() => void)[] = []
-  #operations = 0
+  readonly #events: EventQueue<GroupEvents>
   #members = 0
   #reconciling = false
   #state: 'open' | 'shut' | 'deleted' = 'open'
@@ -127,6 +128,8 @@ export class InMemoryConsumerGroup<R extends AnyRecord>
       // Who hears of errors and throws has nobody left to be told but the host.
       (error, event) => (event === 'error' ? throwApart(error) : this.report(error)),
     )
+    this.#events = new EventQueue(this.#hub)
+    this.#seats = new Seats(host.clock, resolved.sessionTimeoutMs, seat => this.#seatExpires(seat))
     this.#offsets = new GroupOffsets(id, resolved.autoOffsetReset)
     this.#rest = new AtRest<R>({
       id,
@@ -218,19 +221,19 @@ export class InMemoryConsumerGroup<R extends AnyRecord>
 
   admit(engine: MemoryEngine<R>): void {
     this.#checkOpen()
-    this.#operate(() => {
+    this.#events.operate(() => {
       const { instanceId } = engine
       const seat = instanceId === undefined ? undefined : this.#membership.bySeat(instanceId)
       const slot = seat !== undefined && sameNames(seat.topics, engine.topics) ? seat : this.#newSlot(engine, seat)
       if (seat !== undefined) {
-        this.#clearSeatTimer(seat)
+        this.#seats.release(seat)
         seat.occupant = undefined
       }
       this.#fenceOthers(engine)
       slot.memberId = engine.memberId
       slot.occupant = engine
       engine.state = 'member'
-      this.#emit('join', { group: this.id, memberId: engine.memberId })
+      this.#events.emit('join', { group: this.id, memberId: engine.memberId })
       engine.port.joined()
       this.#reconcile()
     })
@@ -256,14 +259,14 @@ export class InMemoryConsumerGroup<R extends AnyRecord>
       const wasMember = engine.state === 'member'
       engine.state = 'fenced'
       this.#free(engine)
-      if (wasMember) this.#emit('leave', { group: this.id, memberId: engine.memberId, reason: 'fenced' })
+      if (wasMember) this.#events.emit('leave', { group: this.id, memberId: engine.memberId, reason: 'fenced' })
       engine.port.out('fenced', new MillraceError('FENCED_INSTANCE_ID', { group: this.id, instanceId }))
     }
   }
 
   closing(engine: MemoryEngine<R>): void {
     if (engine.state !== 'member') return
-    this.#operate(() => {
+    this.#events.operate(() => {
       engine.state = 'closing'
       this.#outOfTarget(engine)
       this.#reconcile()
@@ -275,13 +278,13 @@ export class InMemoryConsumerGroup<R extends AnyRecord>
     if (this.#state === 'open') this.#state = 'shut'
     const members = [...this.#consumers.values()].map(consumer => EngineConsumer.memberOf(consumer))
     for (const member of members) if (!member.closing) member.markClosing()
-    this.#operate(() => {
+    this.#events.operate(() => {
       for (const engine of this.#consumers.keys()) {
         if (engine.state !== 'member') continue
         engine.state = 'closing'
         this.#membership.generation++
       }
-      for (const seat of this.#seatTimers.keys()) this.#clearSeatTimer(seat)
+      this.#seats.releaseAll()
       this.#retarget([])
       for (const member of members) member.finishClose(timeoutMs)
       this.#reconcile()
@@ -290,21 +293,21 @@ export class InMemoryConsumerGroup<R extends AnyRecord>
   }
 
   release(engine: MemoryEngine<R>, sources: readonly MemorySource<R>[]): void {
-    this.#operate(() => {
+    this.#events.operate(() => {
       for (const source of sources) this.#freeOne(engine, source)
       if (!this.#reconciling) this.#grantFree(sources)
     })
   }
 
   leave(engine: MemoryEngine<R>, reason: 'closed' | 'expelled' | 'crashed'): void {
-    this.#operate(() => {
+    this.#events.operate(() => {
       const { state } = engine
       engine.state = reason === 'expelled' ? 'expelled' : 'gone'
       if (reason !== 'expelled') this.#consumers.delete(engine)
       if (state === 'member') this.#outOfTarget(engine)
       this.#free(engine)
       if (state === 'member' || state === 'closing') {
-        this.#emit('leave', { group: this.id, memberId: engine.memberId, reason })
+        this.#events.emit('leave', { group: this.id, memberId: engine.memberId, reason })
         this.#keepSeat(engine)
       }
       this.#forgetPins()
@@ -329,25 +332,15 @@ export class InMemoryConsumerGroup<R extends AnyRecord>
 
   #keepSeat(engine: MemoryEngine<R>): void {
     const seat = engine.instanceId === undefined ? undefined : this.#membership.bySeat(engine.instanceId)
-    if (seat === undefined || seat.occupant !== undefined || this.#seatTimers.has(seat)) return
-    const timer = this.clock.setTimeout(
-      () =>
-        this.#operate(() => {
-          this.#seatTimers.delete(seat)
-          this.#retarget([...this.#membership.slots].filter(other => other !== seat))
-          this.#nextGeneration()
-          this.#forgetPins()
-          this.#reconcile()
-        }),
-      this.resolved.sessionTimeoutMs,
-    )
-    unref(timer)
-    this.#seatTimers.set(seat, timer)
+    if (seat !== undefined && seat.occupant === undefined) this.#seats.keep(seat)
   }
-  #clearSeatTimer(seat: Slot<MemoryEngine<R>>): void {
-    const timer = this.#seatTimers.get(seat)
-    if (timer !== undefined) this.clock.clearTimeout(timer)
-    this.#seatTimers.delete(seat)
+  #seatExpires(seat: Slot<MemoryEngine<R>>): void {
+    this.#events.operate(() => {
+      this.#retarget([...this.#membership.slots].filter(other => other !== seat))
+      this.#nextGeneration()
+      this.#forgetPins()
+      this.#reconcile()
+    })
   }
 
   // ── the target, and the way there (groups.md 2 to 5, 8) ──
@@ -367,7 +360,7 @@ export class InMemoryConsumerGroup<R extends AnyRecord>
     this.#membership.generation++
     const { generation } = this.#membership
     if (this.#hub.hears('rebalance'))
-      this.#events.push(() => this.#hub.emit('rebalance', { group: this.id, generation, moves: this.moves }))
+      this.#events.later(() => this.#hub.emit('rebalance', { group: this.id, generation, moves: this.moves }))
   }
 
   /** Tells each member what it is to give up; then gives what is free to whom it is meant for. */
@@ -462,7 +455,7 @@ export class InMemoryConsumerGroup<R extends AnyRecord>
         ? new MillraceError('ILLEGAL_GENERATION', { group: this.id, generation, current: generation })
         : new MillraceError('UNKNOWN_TOPIC_OR_PARTITION', { topic, partition })
     }
-    this.#operate(() => {
+    this.#events.operate(() => {
       this.#offsets.commit(offsets)
       this.#told(engine.memberId, offsets)
     })
@@ -475,7 +468,7 @@ export class InMemoryConsumerGroup<R extends AnyRecord>
   }
   #told(memberId: string | undefined, offsets: readonly NextOffset[]): void {
     if (this.#hub.hears('commit'))
-      this.#emit('commit', { group: this.id, memberId, offsets: offsets.map(entry => ({ ...entry })) })
+      this.#events.emit('commit', { group: this.id, memberId, offsets: offsets.map(entry => ({ ...entry })) })
     this.changed()
   }
 
@@ -522,7 +515,7 @@ export class InMemoryConsumerGroup<R extends AnyRecord>
       const nextOffset = offsetIn(this.#host.find(topic)!.partitions[partition]!, to)
       return { topic, partition, nextOffset }
     })
-    this.#operate(() => {
+    this.#events.operate(() => {
       this.#offsets.commit(offsets)
       this.#told(undefined, offsets)
     })
@@ -567,7 +560,7 @@ export class InMemoryConsumerGroup<R extends AnyRecord>
   }
 
   #topicsChanged(change: () => void): void {
-    this.#operate(() => {
+    this.#events.operate(() => {
       change()
       if (this.#membership.slots.size > 0) {
         this.#retarget([...this.#membership.slots])
@@ -604,39 +597,16 @@ export class InMemoryConsumerGroup<R extends AnyRecord>
   }
 
   reset(topic: string, partition: number, from: number, to: number): void {
-    this.#operate(() => this.#emit('reset', { group: this.id, topic, partition, from, to }))
+    this.#events.operate(() => this.#events.emit('reset', { group: this.id, topic, partition, from, to }))
   }
 
   report(error: unknown): void {
-    this.#operate(() =>
-      this.#events.push(() => {
+    this.#events.operate(() =>
+      this.#events.later(() => {
         if (this.#hub.hears('error')) this.#hub.emit('error', { group: this.id, error })
         else throwApart(error)
       }),
     )
-  }
-
-  #emit<E extends keyof GroupEvents>(event: E, payload: GroupEvents[E]): void {
-    if (this.#hub.hears(event)) this.#events.push(() => this.#hub.emit(event, payload))
-  }
-
-  /** Events wait until the outermost operation is over; a listener may begin another. */
-  #operate(operation: () => void): void {
-    this.#operations++
-    try {
-      operation()
-    } finally {
-      if (--this.#operations === 0) this.#flush()
-    }
-  }
-  #flush(): void {
-    while (this.#events.length > 0) {
-      const events = this.#events
-      this.#events = []
-      this.#operations++
-      for (const tell of events) tell()
-      this.#operations--
-    }
   }
 }
 

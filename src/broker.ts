@@ -1,12 +1,13 @@
 import { Closing } from './async-dispose.js'
 import { type Clock, checkClock, systemClock } from './clock.js'
 import { timeoutOf } from './consumer.js'
-import { type GroupHost, InMemoryConsumerGroup, type MemoryConsumerGroup } from './consumer-group.js'
+import { type GroupHost, InMemoryConsumerGroup } from './consumer-group.js'
 import { checkOneOf, checkOptions, checkText, checkWhole, refuse } from './core/check.js'
 import { MillraceError } from './core/errors.js'
 import type { ConsumerRecord, Key } from './core/record.js'
 import { checkSameOptions, checkTopicNames, resolveGroupOptions } from './group-options.js'
 import { checkInterceptors, compose, type Interceptor } from './interceptor.js'
+import type { MemoryConsumerGroup } from './memory-consumer-group.js'
 import type {
   BrokerOptions,
   CloseOptions,

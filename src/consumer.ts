@@ -183,7 +183,7 @@ export class EngineConsumer<R extends AnyRecord> extends Closing implements Cons
     const member = this.#member
     const batch: R[] = []
     try {
-      member.resolvePositions()
+      member.positions.resolve()
       while (batch.length < maxRecords) {
         const term = member.turns.current()
         if (term === undefined) break
@@ -209,7 +209,7 @@ export class EngineConsumer<R extends AnyRecord> extends Closing implements Cons
 
   #takeOne(): R | undefined {
     const member = this.#member
-    member.resolvePositions()
+    member.positions.resolve()
     for (let term = member.turns.current(); term !== undefined; term = member.turns.current()) {
       const found = term.fill(Math.min(member.engine.options.maxPollRecords, term.turnRecords))
       if (found === true) {
@@ -226,8 +226,8 @@ export class EngineConsumer<R extends AnyRecord> extends Closing implements Cons
   }
 
   #nothingIn(term: Term<R>, found: false | typeof OUT_OF_RANGE): void {
-    if (found === OUT_OF_RANGE) this.#member.outOfRange(term)
-    else this.#member.drained(term)
+    if (found === OUT_OF_RANGE) this.#member.positions.outOfRange(term)
+    else this.#member.positions.drained(term)
   }
 
   // ── commits and positions ──

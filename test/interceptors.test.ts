@@ -1,5 +1,5 @@
 // The extension point of a broker: what goes around its operations, in which order, and what becomes of what it throws.
-import { Broker, type Interceptor, type MemoryBroker, type RecordMetadata } from 'millrace'
+import { Broker, type Interceptor, type MemoryBroker, MillraceError, type RecordMetadata } from 'millrace'
 import { crash, expel, ManualClock } from 'millrace/testing'
 import { describe, expect, test } from 'vitest'
 
@@ -195,6 +195,55 @@ describe('poll', () => {
     expect(await thrown(() => consumer.poll())).toEqual(new Error('not now'))
     fails = false
     expect(await consumer.poll()).toHaveLength(1)
+  })
+})
+
+describe('poll, before run() looks for more', () => {
+  // Kafka: retry.backoff.ms, 100.
+  test('a retriable failure is asked again after 100 ms; any other ends run()', async () => {
+    const failures = [
+      new MillraceError('UNKNOWN_SERVER_ERROR', { error: 'no' }, { retriable: true }),
+      undefined,
+      new Error('no more'),
+    ]
+    let asked = 0
+    const broker = open({
+      poll(_, proceed) {
+        const failure = failures[asked++]
+        if (failure !== undefined) throw failure
+        return proceed()
+      },
+    })
+    broker.topic('jobs').publish({ value: 'wash' })
+    const handled: unknown[] = []
+    const running = thrown(() =>
+      group(broker)
+        .join()
+        .run(({ value }) => void handled.push(value)),
+    )
+    await broker.clock.advance(99)
+    expect([asked, handled]).toEqual([1, []])
+    await broker.clock.advance(1)
+    expect(await running).toEqual(new Error('no more'))
+    expect([asked, handled]).toEqual([3, ['wash']])
+  })
+
+  test('what it answers when run() is over means nothing, and leaves no timer', async () => {
+    let refuse!: (error: unknown) => void
+    const broker = open({
+      poll: () =>
+        new Promise((_, reject) => {
+          refuse = reject
+        }),
+    })
+    const consumer = group(broker).join()
+    const running = consumer.run(() => {})
+    await broker.clock.advance(10)
+    await consumer.close()
+    await running
+    refuse(new MillraceError('UNKNOWN_SERVER_ERROR', { error: 'no' }, { retriable: true }))
+    await broker.clock.advance(0)
+    expect(broker.clock.timers).toBe(0)
   })
 })
 

@@ -273,7 +273,7 @@ export class InMemoryConsumerGroup<R extends AnyRecord>
     const slot = this.#slotOf(engine)
     if (slot === undefined) return
     slot.occupant = undefined
-    if (slot.instanceId !== undefined && this.#state === 'open') return
+    if (slot.instanceId !== undefined) return
     this.#retarget([...this.#membership.slots].filter(other => other !== slot))
     this.#nextGeneration()
   }

@@ -340,6 +340,8 @@ describe('groups: options', () => {
     const { group } = world()
     await refused(() => group.join({ topics: bad('orders') }), 'INVALID_CONFIG', 'an array of names', '"orders"')
     await refused(() => group.join({ topics: [] }), 'INVALID_CONFIG', 'one at least')
+    const two = [new Topic('orders'), new Topic('orders')]
+    await refused(() => new ConsumerGroup('g', two), 'INVALID_CONFIG', 'topics of different names', 'orders,orders')
     await refused(() => new ConsumerGroup('g', bad<never>([])), 'INVALID_CONFIG', 'a Topic in memory', 'one at least')
     await refused(
       () => new ConsumerGroup('g', bad<never>(['orders'])),

@@ -1,4 +1,4 @@
-import { rangeAssignor } from 'millrace'
+import { rangeAssignor, stickyAssignor } from 'millrace'
 import { crash, expel } from 'millrace/testing'
 import { describe, expect, test } from 'vitest'
 import { BusyClock, setupOn } from './support-b.js'
@@ -220,6 +220,40 @@ describe('rule 53: a seat outlives its static member', () => {
     const { generation } = group
     const again = group.join({ instanceId: 'one', topics: ['audit'] })
     expect([group.generation, where(again.assignment)]).toEqual([generation + 1, ['audit-0']])
+  })
+
+  test('a sticky assignor is shown what the seat had, also when its new member has other topics', async () => {
+    const shown: (readonly [string | undefined, string[]])[][] = []
+    const assignor = {
+      ...stickyAssignor,
+      assign: (...input: Parameters<typeof stickyAssignor.assign>) => {
+        shown.push(input[0].map(({ instanceId, owned }) => [instanceId, where(owned)]))
+        return stickyAssignor.assign(...input)
+      },
+    }
+    const { broker } = world({ partitions: 2 })
+    const group = broker.group('both', { topics: ['orders', 'audit'], assignor })
+    await group.join({ instanceId: 'one', topics: ['orders'] }).close()
+    const again = group.join({ instanceId: 'one' })
+    expect(shown.at(-1)).toEqual([['one', ['orders-0', 'orders-1']]])
+    expect(where(again.assignment)).toEqual(['audit-0', 'orders-0', 'orders-1'])
+  })
+
+  test('who has taken the seat of one that is still closing keeps it when that one has left', async () => {
+    const { orders, group, clock, drain } = world({ sessionTimeoutMs: 1_000 })
+    fill(orders, 0, 1)
+    const end = gate()
+    const older = group.join({ instanceId: 'one' })
+    void older.run(() => end.promise)
+    await drain()
+    const closed = older.close()
+    const newer = group.join({ instanceId: 'one' })
+    expect([where(older.assignment), where(newer.assignment)]).toEqual([['orders-0'], []])
+    end.open()
+    await closed
+    const { generation } = group
+    await clock.advance(5_000)
+    expect([where(newer.assignment), group.generation, group.members.length]).toEqual([['orders-0'], generation, 1])
   })
 
   test('a seat under `latest` keeps the place that the group had pinned', async () => {

@@ -235,7 +235,7 @@ export class InMemoryConsumerGroup<R extends AnyRecord>
       for (const engine of this.#consumers.keys()) {
         if (engine.state !== 'member') continue
         engine.state = 'closing'
-        this.#membership.generation++
+        this.#nextGeneration()
       }
       this.#seats.releaseAll()
       this.#retarget([])

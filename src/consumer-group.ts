@@ -358,7 +358,7 @@ export class InMemoryConsumerGroup<R extends AnyRecord>
   }
 
   complete(engine: MemoryEngine<R>): boolean {
-    return engine.state === 'member' && this.#slotOf(engine)?.target.length === engine.holdings.size
+    return this.#slotOf(engine)?.target.length === engine.holdings.size
   }
 
   get members(): readonly { memberId: string; instanceId?: string; assignment: readonly TopicPartition[] }[] {

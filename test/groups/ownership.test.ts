@@ -570,6 +570,22 @@ describe('rule 8: an assignor that fails', () => {
     expect(errors).toEqual([{ group: 'g', error: expect.any(Error) }])
   })
 
+  test('it is not asked when nobody is left', async () => {
+    let asked = 0
+    const assign: Assignor['assign'] = (members, topics) => {
+      asked++
+      if (members.length === 0) throw new Error('nobody')
+      return stickyAssignor.assign(members, topics)
+    }
+    const { group, orders } = world({ assignor: { name: 'for somebody', assign } })
+    const errors: unknown[] = []
+    group.on('error', ({ error }) => errors.push(error))
+    await group.join().close()
+    crash(group.join())
+    orders.addPartitions(5)
+    expect([asked, errors]).toEqual([2, []])
+  })
+
   test('so it is on an expiry and on addPartitions', async () => {
     const error = new Error('no idea')
     const { assignor, begin } = failing(() => {

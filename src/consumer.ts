@@ -24,6 +24,8 @@ const noOptions: PollOptions = {}
 export class EngineConsumer<R extends AnyRecord> extends Closing implements Consumer<R> {
   readonly #member: Member<R>
   #loop: Loop<R> | undefined
+  /** An interceptor has not answered the latest poll or step yet, though it may have been given its records. */
+  #answering = false
 
   constructor(engine: Engine<R>, options: JoinOptions<R>) {
     super()
@@ -76,7 +78,7 @@ export class EngineConsumer<R extends AnyRecord> extends Closing implements Cons
 
   /** A step of a loop. */
   step(loop: Loop<R>): Promise<IteratorResult<R, undefined>> {
-    if (this.#loop === loop && this.#member.activity !== undefined) return Promise.reject(this.#concurrent())
+    if (this.#loop === loop && this.#handsOut) return Promise.reject(this.#concurrent())
     try {
       if (this.#loop !== loop) this.#checkFree()
       this.#loop = loop
@@ -115,7 +117,10 @@ export class EngineConsumer<R extends AnyRecord> extends Closing implements Cons
 
   #checkFree(): void {
     if (this.#member.closing) throw this.#member.closedError()
-    if (this.#member.activity !== undefined || this.#loop !== undefined) throw this.#concurrent()
+    if (this.#handsOut || this.#loop !== undefined) throw this.#concurrent()
+  }
+  get #handsOut(): boolean {
+    return this.#member.activity !== undefined || this.#answering
   }
   #concurrent(): MillraceError {
     const { group, memberId = '(not joined yet)' } = this.#member.engine
@@ -156,22 +161,35 @@ export class EngineConsumer<R extends AnyRecord> extends Closing implements Cons
     const { engine } = this.#member
     const { group, memberId } = engine
     const wait = new Wait(this.#member, take, nothing, timeoutMs, signal, true)
+    this.#answering = true
     return new Promise((resolve, reject) => {
       let through = false
+      let takeBack: (() => void) | undefined
       const proceed = async (): Promise<readonly R[]> => {
         through = true
-        return recordsOf<R>(await wait.open())
+        const records = recordsOf<R>(await wait.open())
+        takeBack = this.#member.handedOut(records)
+        return records
+      }
+      const answer = (found: T | Promise<T>): void => {
+        this.#answering = false
+        resolve(found)
+      }
+      const refuse = (error: unknown): void => {
+        this.#answering = false
+        reject(error)
       }
       wait.found.then(
-        found => through || resolve(found),
-        error => through || reject(error),
+        found => through || answer(found),
+        error => through || refuse(error),
       )
       const failed = (error: unknown): void => {
-        reject(error)
+        refuse(error)
         wait.fail(error)
+        takeBack?.()
       }
       try {
-        thenAtOnce(engine.interceptor.poll!({ group, memberId }, proceed), () => resolve(wait.found), failed)
+        thenAtOnce(engine.interceptor.poll!({ group, memberId }, proceed), () => answer(wait.found), failed)
       } catch (error) {
         failed(error)
       }

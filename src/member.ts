@@ -154,6 +154,25 @@ export class Member<R extends AnyRecord> implements MemberPort<R>, Committer<R> 
     this.#handed.push(term)
   }
 
+  /** How to take back what has just been handed out, if it does not reach its caller: it will be handed out again. */
+  handedOut(records: readonly R[]): () => void {
+    const places = this.#handed.map(term => {
+      const first = records.find(({ topic, partition }) => topic === term.topic && partition === term.partition)
+      return { term, from: first?.offset ?? term.position, to: term.position }
+    })
+    return () => {
+      for (const { term, from, to } of places) {
+        // Unless it was sought meanwhile, lost, or finished by a close.
+        if (!this.#handed.includes(term)) continue
+        if (!term.ended && term.position === to && from !== undefined) term.goBackTo(from)
+        this.#handed.splice(this.#handed.indexOf(term), 1)
+        this.letGo(term)
+        this.turns.add(term)
+      }
+      this.pump()
+    }
+  }
+
   /** A poll or a step begins: what was handed out is finished, and an auto-commit may be due (groups.md 33a). */
   comeBack(): void {
     const now = this.watch.now()

@@ -132,6 +132,13 @@ export class Term<R extends AnyRecord = AnyRecord> implements TopicPartition, Wa
     else if (this.held === 0) this.returned = undefined
   }
 
+  /** Records from here on are handed out again. */
+  goBackTo(offset: number): void {
+    this.#reach = offset
+    this.position = offset
+    this.dropBuffer()
+  }
+
   #moveTo(offset: number): void {
     const skipsWhatIsGone = this.resetFrom !== undefined && this.target === 'earliest' && this.resetFrom < offset
     if (!skipsWhatIsGone) this.#reach = offset

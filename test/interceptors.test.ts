@@ -198,6 +198,75 @@ describe('poll', () => {
   })
 })
 
+describe('poll, when what was handed out does not reach its caller', () => {
+  /** Fails once, when it has been given something. */
+  const failingAfter = (first: (records: readonly unknown[]) => unknown) => {
+    let fails = true
+    return open({
+      async poll(_, proceed) {
+        const records = await proceed()
+        if (!fails || records.length === 0) return records
+        fails = false
+        await first(records)
+        throw new Error('after')
+      },
+    })
+  }
+  const wash = (broker: MemoryBroker<Topics>, count: number): void => {
+    for (let i = 0; i < count; i++) broker.topic('jobs').publish({ partition: 0, value: `${i}` })
+  }
+
+  test.each(['poll', 'step'] as const)(
+    'a %s that fails afterwards is made good by the next: nothing is lost',
+    async how => {
+      const broker = failingAfter(() => {})
+      const auto = broker.group('auto', { topics: 'jobs', autoCommitIntervalMs: 0 })
+      const consumer = auto.join()
+      wash(broker, 3)
+      const call = how === 'poll' ? consumer.poll() : consumer[Symbol.asyncIterator]().next()
+      expect(await thrown(() => call)).toEqual(new Error('after'))
+      expect(consumer.position('jobs', 0)).toBe(0)
+      expect((await consumer.poll()).map(({ value }) => value)).toEqual(['0', '1', '2'])
+      expect(auto.committed('jobs', 0)).toBe(0)
+      await consumer.close()
+      expect(auto.committed('jobs', 0)).toBe(3)
+    },
+  )
+
+  test('a seek meanwhile stands', async () => {
+    const broker = failingAfter(() => consumer.seek('jobs', 0, 2))
+    const consumer = group(broker).join()
+    wash(broker, 3)
+    expect(await thrown(() => consumer.poll())).toEqual(new Error('after'))
+    expect((await consumer.poll()).map(({ value }) => value)).toEqual(['2'])
+  })
+
+  test('until it is answered another is CONCURRENT_POLL, and does not count what it hands out as finished', async () => {
+    const broker = failingAfter(() => new Promise<void>(resolve => broker.clock.setTimeout(resolve, 50)))
+    const consumer = group(broker).join()
+    wash(broker, 1)
+    const first = thrown(() => consumer.poll())
+    await broker.clock.advance(10)
+    for (const call of [
+      () => consumer.poll(),
+      () => consumer[Symbol.asyncIterator]().next(),
+      () => consumer.run(() => {}),
+    ])
+      expect(await thrown(call)).toMatchObject({ code: 'CONCURRENT_POLL' })
+    await broker.clock.advance(40)
+    expect(await first).toEqual(new Error('after'))
+    expect(await consumer.poll()).toHaveLength(1)
+  })
+
+  test('a member that has lost its partition meanwhile has nothing to give back', async () => {
+    const broker = failingAfter(() => expel(consumer))
+    const consumer = group(broker).join()
+    wash(broker, 2)
+    expect(await thrown(() => consumer.poll({ maxRecords: 1 }))).toEqual(new Error('after'))
+    expect((await consumer.poll()).map(({ value }) => value)).toEqual(['0', '1'])
+  })
+})
+
 describe('poll, before run() looks for more', () => {
   // Kafka: retry.backoff.ms, 100.
   test('a retriable failure is asked again after 100 ms; any other ends run()', async () => {

@@ -10,7 +10,7 @@ import {
   type TopicPartition,
 } from './core/record.js'
 import { type Engine, OUT_OF_RANGE } from './engine.js'
-import { thenAtOnce } from './interceptor.js'
+import { notProceeded, thenAtOnce } from './interceptor.js'
 import { closeTimeoutMs, Member } from './member.js'
 import type { CloseOptions, Consumer, Handler, JoinOptions, PollOptions, RunOptions } from './portable.js'
 import { Run } from './run.js'
@@ -188,8 +188,9 @@ export class EngineConsumer<R extends AnyRecord> extends Closing implements Cons
         wait.fail(error)
         takeBack?.()
       }
+      const over = (): void => (through ? answer(wait.found) : failed(notProceeded()))
       try {
-        thenAtOnce(engine.interceptor.poll!({ group, memberId }, proceed), () => answer(wait.found), failed)
+        thenAtOnce(engine.interceptor.poll!({ group, memberId }, proceed), over, failed)
       } catch (error) {
         failed(error)
       }

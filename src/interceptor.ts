@@ -39,6 +39,7 @@ export interface Interceptor {
   /**
    * Around each poll() and each step of an iterator, its waiting included: `proceed` gives what is handed out. In run()
    * before it looks for more, which gives nothing: `handle` sees the records. A retriable error is tried again there.
+   * It proceeds or throws; what had been handed out when it threw is handed out again.
    */
   poll?(
     operation: MemberOperation,
@@ -98,6 +99,11 @@ function chain(name: keyof Interceptor, outer: Around, inner: Around): Around {
     return (operation, proceed) =>
       outer(operation, record => inner({ ...(operation as PublishOperation), record: record as never }, proceed))
   return (operation, proceed) => outer(operation, () => inner(operation, proceed))
+}
+
+/** A poll that neither goes on nor fails would never end. */
+export function notProceeded(): TypeError {
+  return new TypeError('The poll() of an interceptor must call proceed, or throw: it did neither')
 }
 
 /** Goes on at once, or when the promise has settled, whichever way. */

@@ -1,6 +1,6 @@
 import type { AnyRecord } from './core/record.js'
 import type { Engine } from './engine.js'
-import { thenAtOnce } from './interceptor.js'
+import { notProceeded, thenAtOnce } from './interceptor.js'
 
 /** Before a poll that may succeed later is tried again. Kafka: retry.backoff.ms. */
 const retryBackoffMs = 100
@@ -32,7 +32,9 @@ export class PollGate<R extends AnyRecord> {
   #ask(): void {
     const { interceptor, group, memberId } = this.#engine
     this.#state = 'asked'
+    let proceeded = false
     const proceed = (): readonly [] => {
+      proceeded = true
       if (this.#state === 'asked') {
         this.#state = 'open'
         this.#opened()
@@ -40,8 +42,11 @@ export class PollGate<R extends AnyRecord> {
       return []
     }
     const failed = (error: unknown): void => this.#refused(error)
+    const over = (): void => {
+      if (!proceeded) failed(notProceeded())
+    }
     try {
-      thenAtOnce(interceptor.poll!({ group, memberId }, proceed), () => {}, failed)
+      thenAtOnce(interceptor.poll!({ group, memberId }, proceed), over, failed)
     } catch (error) {
       failed(error)
     }

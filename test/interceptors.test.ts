@@ -182,6 +182,22 @@ describe('poll', () => {
     expect(seen).toEqual(['g', 'g-0001', 1, 'g', 'g-0001', 1])
   })
 
+  test.each(['poll', 'step', 'run'] as const)(
+    'one that neither proceeds nor throws fails the %s, which would never end',
+    async how => {
+      const broker = open({ poll: async () => [] })
+      const consumer = group(broker).join()
+      const calls = {
+        poll: () => consumer.poll(),
+        step: () => consumer[Symbol.asyncIterator]().next(),
+        run: () => consumer.run(() => {}),
+      }
+      const error = await thrown(calls[how])
+      expect(error).toBeInstanceOf(TypeError)
+      expect((error as Error).message).toContain('proceed')
+    },
+  )
+
   test('what it throws, the poll rejects with; nothing is consumed', async () => {
     let fails = true
     const broker = open({

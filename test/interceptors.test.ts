@@ -1,5 +1,12 @@
 // The extension point of a broker: what goes around its operations, in which order, and what becomes of what it throws.
-import { Broker, type Interceptor, type MemoryBroker, MillraceError, type RecordMetadata } from 'millrace'
+import {
+  Broker,
+  type Interceptor,
+  type MemoryBroker,
+  MillraceError,
+  type RecordMetadata,
+  stickyAssignor,
+} from 'millrace'
 import { crash, expel, ManualClock } from 'millrace/testing'
 import { describe, expect, test } from 'vitest'
 
@@ -535,6 +542,24 @@ describe('assign, revoke and lose', () => {
       await broker.clock.advance(100)
       expect(readyAt).toBe(50)
     }
+  })
+
+  test('what one join takes from several is assigned in one', async () => {
+    const assigned: string[][] = []
+    const broker = open({
+      assign({ memberId, partitions }, proceed) {
+        assigned.push([memberId!, ...partitions.map(({ partition }) => String(partition))])
+        return proceed()
+      },
+    })
+    broker.topic('jobs').addPartitions(6)
+    const sticky = broker.group('sticky', { topics: 'jobs', assignor: stickyAssignor })
+    for (const memberId of ['a', 'b', 'c']) sticky.join({ memberId })
+    expect(assigned.map(([memberId, ...partitions]) => [memberId, partitions.length])).toEqual([
+      ['a', 6],
+      ['b', 3],
+      ['c', 2],
+    ])
   })
 
   test('a callback that is held up is not called when its consumer has crashed or left meanwhile', async () => {

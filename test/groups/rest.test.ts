@@ -590,23 +590,26 @@ describe('rule 58: settled()', () => {
     expect(settled.state).toBe('resolved')
   })
 
-  test('on a manual clock does not wait for the time of a retry', async () => {
-    const { orders, group, broker, drain, clock } = world()
-    fill(orders, 0, 1)
-    const seen: number[] = []
-    void group.join().run(
-      (_, { attempt }) => {
-        seen.push(attempt)
-        if (attempt === 1) throw new Error('no')
-      },
-      { retry: { attempts: 2, backoffMs: 1_000 } },
-    )
-    const settled = watch(broker.settled())
-    await drain()
-    expect([settled.state, seen]).toEqual(['resolved', [1]])
-    await clock.advance(1_000)
-    expect(seen).toEqual([1, 2])
-  })
+  test.each([1, 2])(
+    'on a manual clock does not wait for the time of a retry, with concurrency %i',
+    async concurrency => {
+      const { orders, group, broker, drain, clock } = world()
+      fill(orders, 0, 1)
+      const seen: number[] = []
+      void group.join().run(
+        (_, { attempt }) => {
+          seen.push(attempt)
+          if (attempt === 1) throw new Error('no')
+        },
+        { concurrency, retry: { attempts: 2, backoffMs: 1_000 } },
+      )
+      const settled = watch(broker.settled())
+      await drain()
+      expect([settled.state, seen]).toEqual(['resolved', [1]])
+      await clock.advance(1_000)
+      expect(seen).toEqual([1, 2])
+    },
+  )
 
   test('on a clock that moves by itself waits for the time of a retry', async () => {
     const hands = new ManualClock()

@@ -26,6 +26,26 @@ describe('rule 43: concurrency, keys and turns', () => {
     expect([most, atWork]).toEqual([4, 0])
   })
 
+  test('what may start is started in the order of offsets, also what has waited for its key', async () => {
+    const { orders, group, drain } = world()
+    for (const key of ['a', 'b', 'a', 'c', 'd']) orders.publish({ key, value: key })
+    const ends = Array.from({ length: 5 }, gate)
+    const begun: number[] = []
+    void group.join().run(
+      ({ offset }) => {
+        begun.push(offset)
+        return ends[offset]!.promise
+      },
+      { concurrency: 2 },
+    )
+    await drain()
+    for (const end of ends) {
+      end.open()
+      await drain()
+    }
+    expect(begun).toEqual([0, 1, 2, 3, 4])
+  })
+
   test('by default one handler is at work, over all partitions', async () => {
     const { orders, group, drain } = world({ partitions: 2 })
     fill(orders, 0, 2)
@@ -907,6 +927,20 @@ describe('rule 46: retries and dead letters', () => {
     )
     await drain()
     expect([group.committed('orders', 0), broker.topic('failed').partitions[0]!.endOffset]).toEqual([undefined, 1])
+  })
+
+  test('nor over one behind it that has succeeded: nobody has asked for that', async () => {
+    const { orders, group, drain, broker } = world({ commitMode: 'manualCommit' })
+    fill(orders, 0, 3)
+    const first = gate()
+    void group.join().run(({ offset }) => (offset === 0 ? first.promise : undefined), {
+      concurrency: 2,
+      deadLetter: broker.topic('failed'),
+    })
+    await drain()
+    first.fail(new Error('no'))
+    await drain()
+    expect(group.committed('orders', 0)).toBe(1)
   })
 
   test('a deadLetter that is one of its own topics is INVALID_CONFIG, and the consumer stays usable', async () => {

@@ -361,7 +361,7 @@ export class Member<R extends AnyRecord> implements MemberPort<R>, Committer<R> 
         soon(() => this.#startCallback())
         return
       }
-      if (this.closing && (this.#terms.size === 0 || !this.live)) return this.#leave('closed')
+      if (this.closing && this.#terms.size === 0) return this.#leave('closed')
       // Why it was refused is told before it is tried again.
       if (this.#phase === 'expelled' && this.activity !== undefined && !this.closing && this.#errors.length === 0)
         this.#rejoin()

@@ -562,6 +562,26 @@ describe('assign, revoke and lose', () => {
     ])
   })
 
+  test('a revoke that is held up is one, whatever changes meanwhile', async () => {
+    const revoked: number[] = []
+    const broker = open({
+      async revoke({ partitions }, proceed) {
+        revoked.push(...partitions.map(({ partition }) => partition))
+        await new Promise<void>(resolve => broker.clock.setTimeout(resolve, 50))
+        return proceed()
+      },
+    })
+    const members = group(broker)
+    const first = members.join({ memberId: 'b' })
+    await broker.clock.advance(0)
+    const second = members.join({ memberId: 'a' })
+    crash(members.join({ memberId: 'c' }))
+    await broker.clock.advance(49)
+    expect([revoked, first.assignment.length]).toEqual([[0], 2])
+    await broker.clock.advance(1)
+    expect([revoked, first.assignment.length, second.assignment.length]).toEqual([[0], 1, 1])
+  })
+
   test('a callback that is held up is not called when its consumer has crashed or left meanwhile', async () => {
     for (const leave of ['crash', 'close'] as const) {
       const broker = open({

@@ -7,7 +7,7 @@ import { soon } from './soon.js'
 import type { InMemoryTopic } from './topic.js'
 
 /** What a group at rest is made of. */
-export interface Resting<R extends AnyRecord> {
+interface Resting<R extends AnyRecord> {
   readonly id: string
   readonly membership: Membership<MemoryEngine<R>, MemorySource<R>>
   readonly offsets: GroupOffsets

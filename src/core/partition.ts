@@ -44,7 +44,7 @@ export interface PartitionLogOptions<V> {
 }
 
 /** What may go, and when it is now; what is not given holds back nothing and drops nothing. */
-export interface RetentionLimits {
+interface RetentionLimits {
   /** Milliseconds. */
   readonly now: number
   /** Milliseconds by record timestamps. Kafka: retention.ms. */

@@ -356,6 +356,9 @@ export class Run<R extends AnyRecord> implements Activity {
       return this.#giveUp(work, refused)
     }
     if (!isThenable(written)) return this.#buried(work)
+    // The attempt is at work until it has arrived, also of a handler that threw at once (groups.md 39).
+    work.begun ??= this.#now
+    this.#member.armInterval()
     this.#burying.add(work)
     Promise.resolve(written).then(
       () => {

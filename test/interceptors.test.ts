@@ -368,6 +368,20 @@ describe('handle', () => {
     ])
   })
 
+  test('a handler that is held up is not called when its partition has been lost meanwhile', async () => {
+    const broker = open({
+      handle: (_, proceed) => new Promise<void>(resolve => broker.clock.setTimeout(resolve, 50)).then(proceed),
+    })
+    broker.topic('jobs').publish({ value: 'wash' })
+    const calls: string[] = []
+    const consumer = group(broker).join()
+    void consumer.run(({ value }) => void calls.push(value))
+    await broker.clock.advance(10)
+    crash(consumer)
+    await broker.clock.advance(50)
+    expect(calls).toEqual([])
+  })
+
   test('what it throws, the handler has failed with', async () => {
     const broker = open({
       handle() {

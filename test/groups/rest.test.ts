@@ -611,6 +611,21 @@ describe('rule 58: settled()', () => {
     },
   )
 
+  test('nor for that of a record that its handler had committed before it failed', async () => {
+    const { orders, group, broker, drain } = world()
+    fill(orders, 0, 1)
+    void group.join().run(
+      async (_, { attempt, commit }) => {
+        await commit()
+        if (attempt === 1) throw new Error('no')
+      },
+      { retry: { attempts: 2, backoffMs: 1_000 } },
+    )
+    const settled = watch(broker.settled())
+    await drain()
+    expect([settled.state, group.committed('orders', 0)]).toEqual(['resolved', 1])
+  })
+
   test('on a clock that moves by itself waits for the time of a retry', async () => {
     const hands = new ManualClock()
     const clock: Clock = {

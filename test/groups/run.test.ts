@@ -304,6 +304,55 @@ describe('rule 43: concurrency, keys and turns', () => {
   })
 })
 
+describe('between two looks of run()', () => {
+  test('a seek starts no record beside a handler from before it, whose key it may have', async () => {
+    const { orders, group, drain } = world()
+    for (const key of ['a', 'b']) orders.publish({ key, value: key })
+    const ends = [gate(), gate(), gate()]
+    const begun: number[] = []
+    const consumer = group.join()
+    void consumer.run(({ offset }) => ends[begun.push(offset) - 1]?.promise, { concurrency: 3 })
+    await drain()
+    consumer.seek('orders', 0, 0)
+    await drain()
+    expect(begun).toEqual([0, 1])
+    ends[0]!.open()
+    await drain()
+    expect(begun).toEqual([0, 1])
+    ends[1]!.open()
+    await drain()
+    expect(begun).toEqual([0, 1, 0, 1])
+  })
+
+  test('the position is past the furthest that was handed out, whichever starts later', async () => {
+    const { orders, group, drain } = world()
+    for (const key of ['a', 'a', 'b']) orders.publish({ key, value: key })
+    const ends = [gate(), gate(), gate()]
+    const consumer = group.join()
+    void consumer.run(({ offset }) => ends[offset]!.promise, { concurrency: 2 })
+    await drain()
+    expect(consumer.position('orders', 0)).toBe(3)
+    ends[0]!.open()
+    await drain()
+    expect(consumer.position('orders', 0)).toBe(3)
+  })
+
+  test('handlers that return no promise leave the other consumers their turn', async () => {
+    const { orders, group, drain } = world({ partitions: 2, maxPollRecords: 1 })
+    fill(orders, 0, 3)
+    fill(orders, 1, 3)
+    const log: string[] = []
+    for (let i = 0; i < 2; i++) void group.join().run(record => void log.push(at(record)))
+    await drain()
+    expect(
+      log
+        .slice(0, 4)
+        .map(text => text[0])
+        .sort(),
+    ).toEqual(['0', '0', '1', '1'])
+  })
+})
+
 describe('rule 44: a move that is pending', () => {
   test('starts no new handler of its partition, and others go on; those in flight finish, then it moves', async () => {
     const { orders, group, drain } = world({ partitions: 2 })

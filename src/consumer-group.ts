@@ -235,7 +235,7 @@ export class InMemoryConsumerGroup<R extends AnyRecord>
       for (const engine of this.#consumers.keys()) {
         if (engine.state !== 'member') continue
         engine.state = 'closing'
-        this.#nextGeneration()
+        this.#membership.generation++
       }
       this.#seats.releaseAll()
       this.#retarget([])

@@ -7,7 +7,7 @@ import { soon } from './soon.js'
 import type { InMemoryTopic } from './topic.js'
 
 /** What a group at rest is made of. */
-export interface Resting<R extends AnyRecord> {
+interface Resting<R extends AnyRecord> {
   readonly id: string
   readonly membership: Membership<MemoryEngine<R>, MemorySource<R>>
   readonly offsets: GroupOffsets
@@ -103,11 +103,11 @@ export class AtRest<R extends AnyRecord> {
   #finished(topic: InMemoryTopic<any, any>, where: TopicPartition, end: number): boolean {
     const { membership, offsets, manual } = this.#group
     const log = topic.partitions[where.partition]!
-    if (log.startOffset >= end) return true
+    const reaches = (next: number): boolean => next >= end || !log.hasRecords(next, end)
     const next = offsets.next(where, log)
-    if (manual && next < end) return false
+    if (manual && !reaches(next)) return false
     const source = membership.holdingOf(where)
-    return (source?.owner.port.returned(source) ?? next) >= end
+    return reaches(source?.owner.port.returned(source) ?? next)
   }
   /** A live member is to read it. */
   #isRead(where: TopicPartition): boolean {

@@ -1,12 +1,13 @@
 import { Closing } from './async-dispose.js'
-import { type Clock, systemClock } from './clock.js'
+import { type Clock, checkClock, systemClock } from './clock.js'
 import { timeoutOf } from './consumer.js'
-import { type GroupHost, InMemoryConsumerGroup, type MemoryConsumerGroup } from './consumer-group.js'
+import { type GroupHost, InMemoryConsumerGroup } from './consumer-group.js'
 import { checkOneOf, checkOptions, checkText, checkWhole, refuse } from './core/check.js'
 import { MillraceError } from './core/errors.js'
 import type { ConsumerRecord, Key } from './core/record.js'
 import { checkSameOptions, checkTopicNames, resolveGroupOptions } from './group-options.js'
 import { checkInterceptors, compose, type Interceptor } from './interceptor.js'
+import type { MemoryConsumerGroup } from './memory-consumer-group.js'
 import type {
   BrokerOptions,
   CloseOptions,
@@ -17,7 +18,7 @@ import type {
   TopicOptions,
 } from './portable.js'
 import { soon } from './soon.js'
-import { InMemoryTopic, type MemoryTopic } from './topic.js'
+import { InMemoryTopic, type MemoryTopic, mostPartitions, topicOptions } from './topic.js'
 
 /** A broker in memory: topics and groups to look into, and `settled()`. */
 export interface MemoryBroker<Topics extends object = Record<string, unknown>, K extends Key = string>
@@ -61,15 +62,15 @@ export class InMemoryBroker<Topics extends object, K extends Key = string>
     const { topics, clock = systemClock, autoCreateTopics = false, defaultPartitions = 1, interceptors = [] } = options
     checkClock(clock)
     checkOneOf('autoCreateTopics', autoCreateTopics, [true, false])
-    checkWhole('defaultPartitions', defaultPartitions, 1)
+    checkWhole('defaultPartitions', defaultPartitions, 1, mostPartitions)
     checkOptions('topics', topics)
     checkInterceptors(interceptors)
     this.clock = clock
     this.interceptor = compose(interceptors)
     this.#autoCreateTopics = autoCreateTopics
     this.#defaultPartitions = defaultPartitions
-    for (const [name, topicOptions] of Object.entries(topics ?? {}))
-      this.createTopic(name as TopicName<Topics>, topicOptions as TopicOptions<any>)
+    for (const [name, its] of Object.entries(topics ?? {}))
+      this.createTopic(name as TopicName<Topics>, its as TopicOptions<any>)
   }
 
   get topics(): ReadonlyMap<string, MemoryTopic<any, K>> {
@@ -84,7 +85,7 @@ export class InMemoryBroker<Topics extends object, K extends Key = string>
     options: TopicOptions<Topics[N]> = {},
   ): InMemoryTopic<Topics[N], K> {
     this.#checkOpen()
-    checkOptions(`options of topic ${String(name)}`, options)
+    checkOptions(`options of topic ${String(name)}`, options, topicOptions)
     if (this.#topics.has(name)) throw new MillraceError('TOPIC_ALREADY_EXISTS', { topic: name })
     const partitions = options.partitions === undefined ? this.#defaultPartitions : options.partitions
     const all = { ...options, partitions, clock: this.clock }
@@ -191,12 +192,6 @@ export class InMemoryBroker<Topics extends object, K extends Key = string>
     if (errors.length === 1) throw errors[0]
     if (errors.length > 1) throw new AggregateError(errors, `${errors.length} consumers failed while the broker closed`)
   }
-}
-
-function checkClock(clock: unknown): void {
-  const { now, setTimeout, clearTimeout } = (clock ?? {}) as Partial<Clock>
-  if (typeof now !== 'function' || typeof setTimeout !== 'function' || typeof clearTimeout !== 'function')
-    refuse('clock', clock, 'an object with now(), setTimeout() and clearTimeout()')
 }
 
 export type Broker<Topics extends object = Record<string, unknown>, K extends Key = string> = PortableBroker<Topics, K>

@@ -1,3 +1,5 @@
+import { refuse } from './core/check.js'
+
 /** What the library knows of time: a now, in milliseconds since the epoch, and timers. */
 export interface Clock {
   /** It moves only when told; see settled(). @default false */
@@ -43,6 +45,12 @@ export const systemClock: Clock = {
     if (handle instanceof LongTimeout) handle.clear()
     else clearTimeout(handle as ReturnType<typeof setTimeout>)
   },
+}
+
+export function checkClock(clock: unknown): void {
+  const { now, setTimeout, clearTimeout } = (clock ?? {}) as Partial<Clock>
+  if (typeof now !== 'function' || typeof setTimeout !== 'function' || typeof clearTimeout !== 'function')
+    refuse('clock', clock, 'an object with now(), setTimeout() and clearTimeout()')
 }
 
 /** Lets the process end although this timer waits; a host whose timers can't do that has nothing to let go of. */

@@ -26,15 +26,15 @@ export class Commits<R extends AnyRecord> {
   /** Checked whole before anything is written. */
   async commit(offsets: readonly NextOffset[]): Promise<void> {
     for (const entry of offsets) checkOffset(entry.nextOffset, entry)
-    this.#checkOwned(offsets)
-    if (offsets.length > 0) await this.#through(offsets, true)
+    const terms = this.#owned(offsets)
+    if (offsets.length > 0) await this.#through(offsets, terms, true)
   }
 
   /** Whatever becomes of it: Kafka, too, only logs a failed auto-commit. */
   commitQuietly(offsets: readonly NextOffset[], then: () => void): void {
     let result: MaybePromise<void>
     try {
-      result = this.#through(offsets, false)
+      result = this.#through(offsets, this.#owned(offsets), false)
     } catch {
       return then()
     }
@@ -42,33 +42,37 @@ export class Commits<R extends AnyRecord> {
     else result.then(then, then)
   }
 
-  #checkOwned(offsets: readonly NextOffset[]): void {
+  #owned(offsets: readonly NextOffset[]): readonly Term<R>[] {
     if (this.#committer.outError !== undefined) throw this.#committer.outError
-    for (const { topic, partition } of offsets) {
-      if (this.#committer.term(topic, partition) !== undefined) continue
-      throw this.#engine.exists(topic, partition)
-        ? this.#committer.staleError()
-        : new MillraceError('UNKNOWN_TOPIC_OR_PARTITION', { topic, partition })
-    }
+    return offsets.map(({ topic, partition }) => {
+      const term = this.#committer.term(topic, partition)
+      if (term === undefined) throw this.#notOwned(topic, partition)
+      return term
+    })
+  }
+  #notOwned(topic: string, partition: number): unknown {
+    return this.#engine.exists(topic, partition)
+      ? this.#committer.staleError()
+      : new MillraceError('UNKNOWN_TOPIC_OR_PARTITION', { topic, partition })
   }
 
   /** A promise only where an interceptor or the engine answers later. */
-  #through(offsets: readonly NextOffset[], explicit: boolean): MaybePromise<void> {
+  #through(offsets: readonly NextOffset[], terms: readonly Term<R>[], explicit: boolean): MaybePromise<void> {
     const { interceptor, group, memberId } = this.#engine
-    if (interceptor.commit === undefined) return this.#commitNow(offsets, explicit)
+    if (interceptor.commit === undefined) return this.#commitNow(offsets, terms, explicit)
     return interceptor.commit({ group, memberId, offsets }, () => {
-      // It may have taken its time.
-      this.#checkOwned(offsets)
-      return this.#commitNow(offsets, explicit)
+      // It may have taken its time. Kafka: a commit on its way carries the generation that it was made in.
+      const over = terms.find(term => term.ended)
+      if (over !== undefined) throw this.#committer.outError ?? over.reason
+      return this.#commitNow(offsets, terms, explicit)
     })
   }
 
-  #commitNow(offsets: readonly NextOffset[], explicit: boolean): MaybePromise<void> {
+  #commitNow(offsets: readonly NextOffset[], terms: readonly Term<R>[], explicit: boolean): MaybePromise<void> {
     let answer: { readonly error: unknown } | undefined
     let later: ((error: unknown) => void) | undefined
-    const terms = explicit ? offsets.map(({ topic, partition }) => this.#committer.term(topic, partition)!) : []
     this.#engine.commit(offsets, error => {
-      if (error === undefined)
+      if (explicit && error === undefined)
         terms.forEach((term, i) => {
           term.explicit = offsets[i]!.nextOffset
         })

@@ -1,9 +1,9 @@
 import { AtRest } from './at-rest.js'
-import { type Clock, systemClock, unref } from './clock.js'
+import { type Clock, checkClock, systemClock } from './clock.js'
 import { EngineConsumer } from './consumer.js'
 import type { Assignor } from './core/assignors/assignor.js'
 import { rangeAssignor } from './core/assignors/range.js'
-import { checkText, checkTopicPartitions, refuse } from './core/check.js'
+import { checkPlace, checkText, checkTopicPartitions, refuse } from './core/check.js'
 import { MillraceError } from './core/errors.js'
 import { Membership, Slot } from './core/membership.js'
 import {
@@ -16,61 +16,16 @@ import {
   type TopicPartition,
 } from './core/record.js'
 import type { Engine, MemberPort, ResolvedGroupOptions } from './engine.js'
+import { EventQueue } from './event-queue.js'
 import { EventHub, throwApart } from './events.js'
 import { GroupOffsets, offsetIn } from './group-offsets.js'
-import { checkJoinOptions, checkTopicNames, resolveGroupOptions } from './group-options.js'
+import { checkJoinOptions, resolveGroupOptions } from './group-options.js'
 import type { Interceptor } from './interceptor.js'
+import type { GroupEvents, MemoryConsumer, MemoryConsumerGroup, Moves } from './memory-consumer-group.js'
 import { type Coordinator, MemoryEngine, MemorySource } from './memory-engine.js'
-import type { Consumer, GroupOptions, JoinOptions, ConsumerGroup as PortableConsumerGroup } from './portable.js'
+import type { GroupOptions, JoinOptions, ConsumerGroup as PortableConsumerGroup } from './portable.js'
+import { Seats } from './seats.js'
 import { InMemoryTopic, type MemoryTopic, type TopicSubscriber } from './topic.js'
-
-/** Partitions on their way to another owner, and what each waits for. */
-type Moves = readonly (TopicPartition & {
-  from: string
-  to: string | undefined
-  waitingFor: 'records' | 'callback'
-})[]
-
-export interface GroupEvents {
-  rebalance: { group: string; generation: number; moves: MemoryConsumerGroup['moves'] }
-  /**
-   * What no call could report: an assignor that failed on a leave, a listener that threw. Without a listener it is
-   * thrown in a microtask of its own, uncaught.
-   */
-  error: { group: string; error: unknown }
-  join: { group: string; memberId: string }
-  leave: { group: string; memberId: string; reason: 'closed' | 'expelled' | 'crashed' | 'fenced' }
-  commit: { group: string; memberId: string | undefined; offsets: readonly NextOffset[] }
-  /** A position was out of range, and autoOffsetReset moved it: records that were dropped before they were read are `from`..`to`. */
-  reset: { group: string; topic: string; partition: number; from: number; to: number }
-}
-
-/** A group in memory: results at once, and members, moves and events to look at. */
-export interface MemoryConsumerGroup<R extends AnyRecord = ConsumerRecord> extends PortableConsumerGroup<R> {
-  /** Counts the targets: 0 before the first join. Kafka: the group epoch. */
-  readonly generation: number
-  /** Members, and the seats that static members have left. */
-  readonly members: readonly { memberId: string; instanceId?: string; assignment: readonly TopicPartition[] }[]
-  readonly moves: Moves
-  /** @default memberId: `<group>-0001` and so on */
-  join(options?: JoinOptions<R> & { memberId?: string | undefined }): MemoryConsumer<R>
-  committed(topic: R['topic'], partition: number): number | undefined
-  lag(): number
-  resetOffsets(to: StartFrom, where?: readonly TopicPartition[]): void
-  /**
-   * Kafka: DeleteGroups. Forgets its offsets, holds back no retention any more and frees its id; NON_EMPTY_GROUP while it
-   * has members or seats. Afterwards joining it is CLOSED.
-   */
-  delete(): void
-  on<E extends keyof GroupEvents>(event: E, listener: (event: GroupEvents[E]) => void): () => void
-}
-export interface MemoryConsumer<R extends AnyRecord = ConsumerRecord> extends Consumer<R> {
-  readonly memberId: string
-  /** As a killed process looks to the others: nothing committed, no callback, its partitions free at once. */
-  crash(): void
-  /** What maxPollIntervalMs does, now; it rejoins when it comes back. */
-  expel(): void
-}
 
 /** What a group needs of whoever made it: a broker, or the few topics it was given. */
 export interface GroupHost {
@@ -108,10 +63,9 @@ export class InMemoryConsumerGroup<R extends AnyRecord>
   readonly #consumers = new Map<MemoryEngine<R>, InMemoryConsumer<R>>()
   readonly #offsets: GroupOffsets
   readonly #rest: AtRest<R>
-  readonly #seatTimers = new Map<Slot<MemoryEngine<R>>, unknown>()
+  readonly #seats: Seats<Slot<MemoryEngine<R>>>
   readonly #hub: EventHub<GroupEvents>
-  #events: (() => void)[] = []
-  #operations = 0
+  readonly #events: EventQueue<GroupEvents>
   #members = 0
   #reconciling = false
   #state: 'open' | 'shut' | 'deleted' = 'open'
@@ -127,6 +81,8 @@ export class InMemoryConsumerGroup<R extends AnyRecord>
       // Who hears of errors and throws has nobody left to be told but the host.
       (error, event) => (event === 'error' ? throwApart(error) : this.report(error)),
     )
+    this.#events = new EventQueue(this.#hub)
+    this.#seats = new Seats(host.clock, resolved.sessionTimeoutMs, seat => this.#seatExpires(seat))
     this.#offsets = new GroupOffsets(id, resolved.autoOffsetReset)
     this.#rest = new AtRest<R>({
       id,
@@ -165,10 +121,11 @@ export class InMemoryConsumerGroup<R extends AnyRecord>
   join(options: JoinOptions<R> & { memberId?: string | undefined } = {}): InMemoryConsumer<R> {
     this.#checkOpen()
     checkJoinOptions(options, this.topics)
-    if (options.memberId !== undefined) this.#checkMemberId(options.memberId)
-    const memberId = options.memberId ?? this.#nextMemberId()
+    const { instanceId } = options
+    if (options.memberId !== undefined) this.#checkMemberId(options.memberId, instanceId)
+    const memberId = options.memberId ?? this.#nextMemberId(instanceId)
     const topics = options.topics === undefined ? this.topics : [...new Set(options.topics)]
-    const engine = new MemoryEngine<R>(this, { memberId, instanceId: options.instanceId, topics })
+    const engine = new MemoryEngine<R>(this, { memberId, instanceId, topics })
     const connected = this.connect(engine)
     const consumer = new InMemoryConsumer(connected, options)
     connected.port = EngineConsumer.memberOf(consumer)
@@ -195,37 +152,41 @@ export class InMemoryConsumerGroup<R extends AnyRecord>
       })
   }
   /** Rule 7: in the order of joining, so that assignments can be foretold. */
-  #nextMemberId(): string {
+  #nextMemberId(instanceId: string | undefined): string {
     let number = this.#members + 1
     for (;;) {
       const memberId = `${this.id}-${String(number++).padStart(4, '0')}`
-      if (!this.#taken(memberId)) return memberId
+      if (!this.#taken(memberId, instanceId)) return memberId
     }
   }
-  #checkMemberId(memberId: string): void {
+  #checkMemberId(memberId: string, instanceId: string | undefined): void {
     checkText('memberId', memberId)
-    if (this.#taken(memberId)) refuse('memberId', memberId, 'one that no open consumer of the group has')
+    if (this.#taken(memberId, instanceId))
+      refuse('memberId', memberId, 'one that no open consumer and no seat of the group has')
   }
-  #taken(memberId: string): boolean {
+  /** Assignors tell members apart by their ids, and a seat is one of them; only who takes the seat may have its id. */
+  #taken(memberId: string, instanceId: string | undefined): boolean {
     for (const engine of this.#consumers.keys()) if (engine.memberId === memberId) return true
+    for (const slot of this.#membership.slots)
+      if (slot.memberId === memberId && slot.instanceId !== instanceId) return true
     return false
   }
 
   admit(engine: MemoryEngine<R>): void {
     this.#checkOpen()
-    this.#operate(() => {
+    this.#events.operate(() => {
       const { instanceId } = engine
       const seat = instanceId === undefined ? undefined : this.#membership.bySeat(instanceId)
       const slot = seat !== undefined && sameNames(seat.topics, engine.topics) ? seat : this.#newSlot(engine, seat)
       if (seat !== undefined) {
-        this.#clearSeatTimer(seat)
+        this.#seats.release(seat)
         seat.occupant = undefined
       }
       this.#fenceOthers(engine)
       slot.memberId = engine.memberId
       slot.occupant = engine
       engine.state = 'member'
-      this.#emit('join', { group: this.id, memberId: engine.memberId })
+      this.#events.emit('join', { group: this.id, memberId: engine.memberId })
       engine.port.joined()
       this.#reconcile()
     })
@@ -251,14 +212,14 @@ export class InMemoryConsumerGroup<R extends AnyRecord>
       const wasMember = engine.state === 'member'
       engine.state = 'fenced'
       this.#free(engine)
-      if (wasMember) this.#emit('leave', { group: this.id, memberId: engine.memberId, reason: 'fenced' })
+      if (wasMember) this.#events.emit('leave', { group: this.id, memberId: engine.memberId, reason: 'fenced' })
       engine.port.out('fenced', new MillraceError('FENCED_INSTANCE_ID', { group: this.id, instanceId }))
     }
   }
 
   closing(engine: MemoryEngine<R>): void {
     if (engine.state !== 'member') return
-    this.#operate(() => {
+    this.#events.operate(() => {
       engine.state = 'closing'
       this.#outOfTarget(engine)
       this.#reconcile()
@@ -270,13 +231,13 @@ export class InMemoryConsumerGroup<R extends AnyRecord>
     if (this.#state === 'open') this.#state = 'shut'
     const members = [...this.#consumers.values()].map(consumer => EngineConsumer.memberOf(consumer))
     for (const member of members) if (!member.closing) member.markClosing()
-    this.#operate(() => {
+    this.#events.operate(() => {
       for (const engine of this.#consumers.keys()) {
         if (engine.state !== 'member') continue
         engine.state = 'closing'
         this.#membership.generation++
       }
-      for (const seat of this.#seatTimers.keys()) this.#clearSeatTimer(seat)
+      this.#seats.releaseAll()
       this.#retarget([])
       for (const member of members) member.finishClose(timeoutMs)
       this.#reconcile()
@@ -285,21 +246,21 @@ export class InMemoryConsumerGroup<R extends AnyRecord>
   }
 
   release(engine: MemoryEngine<R>, sources: readonly MemorySource<R>[]): void {
-    this.#operate(() => {
+    this.#events.operate(() => {
       for (const source of sources) this.#freeOne(engine, source)
       if (!this.#reconciling) this.#grantFree(sources)
     })
   }
 
   leave(engine: MemoryEngine<R>, reason: 'closed' | 'expelled' | 'crashed'): void {
-    this.#operate(() => {
+    this.#events.operate(() => {
       const { state } = engine
       engine.state = reason === 'expelled' ? 'expelled' : 'gone'
       if (reason !== 'expelled') this.#consumers.delete(engine)
       if (state === 'member') this.#outOfTarget(engine)
       this.#free(engine)
       if (state === 'member' || state === 'closing') {
-        this.#emit('leave', { group: this.id, memberId: engine.memberId, reason })
+        this.#events.emit('leave', { group: this.id, memberId: engine.memberId, reason })
         this.#keepSeat(engine)
       }
       this.#forgetPins()
@@ -312,7 +273,7 @@ export class InMemoryConsumerGroup<R extends AnyRecord>
     const slot = this.#slotOf(engine)
     if (slot === undefined) return
     slot.occupant = undefined
-    if (slot.instanceId !== undefined && this.#state === 'open') return
+    if (slot.instanceId !== undefined) return
     this.#retarget([...this.#membership.slots].filter(other => other !== slot))
     this.#nextGeneration()
   }
@@ -324,25 +285,15 @@ export class InMemoryConsumerGroup<R extends AnyRecord>
 
   #keepSeat(engine: MemoryEngine<R>): void {
     const seat = engine.instanceId === undefined ? undefined : this.#membership.bySeat(engine.instanceId)
-    if (seat === undefined || seat.occupant !== undefined || this.#seatTimers.has(seat)) return
-    const timer = this.clock.setTimeout(
-      () =>
-        this.#operate(() => {
-          this.#seatTimers.delete(seat)
-          this.#retarget([...this.#membership.slots].filter(other => other !== seat))
-          this.#nextGeneration()
-          this.#forgetPins()
-          this.#reconcile()
-        }),
-      this.resolved.sessionTimeoutMs,
-    )
-    unref(timer)
-    this.#seatTimers.set(seat, timer)
+    if (seat !== undefined && seat.occupant === undefined) this.#seats.keep(seat)
   }
-  #clearSeatTimer(seat: Slot<MemoryEngine<R>>): void {
-    const timer = this.#seatTimers.get(seat)
-    if (timer !== undefined) this.clock.clearTimeout(timer)
-    this.#seatTimers.delete(seat)
+  #seatExpires(seat: Slot<MemoryEngine<R>>): void {
+    this.#events.operate(() => {
+      this.#retarget([...this.#membership.slots].filter(other => other !== seat))
+      this.#nextGeneration()
+      this.#forgetPins()
+      this.#reconcile()
+    })
   }
 
   // ── the target, and the way there (groups.md 2 to 5, 8) ──
@@ -362,7 +313,7 @@ export class InMemoryConsumerGroup<R extends AnyRecord>
     this.#membership.generation++
     const { generation } = this.#membership
     if (this.#hub.hears('rebalance'))
-      this.#events.push(() => this.#hub.emit('rebalance', { group: this.id, generation, moves: this.moves }))
+      this.#events.later(() => this.#hub.emit('rebalance', { group: this.id, generation, moves: this.moves }))
   }
 
   /** Tells each member what it is to give up; then gives what is free to whom it is meant for. */
@@ -407,7 +358,7 @@ export class InMemoryConsumerGroup<R extends AnyRecord>
   }
 
   complete(engine: MemoryEngine<R>): boolean {
-    return engine.state === 'member' && this.#slotOf(engine)?.target.length === engine.holdings.size
+    return this.#slotOf(engine)?.target.length === engine.holdings.size
   }
 
   get members(): readonly { memberId: string; instanceId?: string; assignment: readonly TopicPartition[] }[] {
@@ -457,7 +408,7 @@ export class InMemoryConsumerGroup<R extends AnyRecord>
         ? new MillraceError('ILLEGAL_GENERATION', { group: this.id, generation, current: generation })
         : new MillraceError('UNKNOWN_TOPIC_OR_PARTITION', { topic, partition })
     }
-    this.#operate(() => {
+    this.#events.operate(() => {
       this.#offsets.commit(offsets)
       this.#told(engine.memberId, offsets)
     })
@@ -470,11 +421,12 @@ export class InMemoryConsumerGroup<R extends AnyRecord>
   }
   #told(memberId: string | undefined, offsets: readonly NextOffset[]): void {
     if (this.#hub.hears('commit'))
-      this.#emit('commit', { group: this.id, memberId, offsets: offsets.map(entry => ({ ...entry })) })
+      this.#events.emit('commit', { group: this.id, memberId, offsets: offsets.map(entry => ({ ...entry })) })
     this.changed()
   }
 
   committed(topic: R['topic'], partition: number): number | undefined {
+    checkPlace('committed()', topic, partition)
     if (!this.topics.includes(topic)) throw new MillraceError('UNKNOWN_TOPIC_OR_PARTITION', { topic })
     if (this.#host.find(topic) !== undefined && !this.exists(topic, partition))
       throw new MillraceError('UNKNOWN_TOPIC_OR_PARTITION', { topic, partition })
@@ -516,7 +468,7 @@ export class InMemoryConsumerGroup<R extends AnyRecord>
       const nextOffset = offsetIn(this.#host.find(topic)!.partitions[partition]!, to)
       return { topic, partition, nextOffset }
     })
-    this.#operate(() => {
+    this.#events.operate(() => {
       this.#offsets.commit(offsets)
       this.#told(undefined, offsets)
     })
@@ -561,7 +513,7 @@ export class InMemoryConsumerGroup<R extends AnyRecord>
   }
 
   #topicsChanged(change: () => void): void {
-    this.#operate(() => {
+    this.#events.operate(() => {
       change()
       if (this.#membership.slots.size > 0) {
         this.#retarget([...this.#membership.slots])
@@ -598,39 +550,16 @@ export class InMemoryConsumerGroup<R extends AnyRecord>
   }
 
   reset(topic: string, partition: number, from: number, to: number): void {
-    this.#operate(() => this.#emit('reset', { group: this.id, topic, partition, from, to }))
+    this.#events.operate(() => this.#events.emit('reset', { group: this.id, topic, partition, from, to }))
   }
 
   report(error: unknown): void {
-    this.#operate(() =>
-      this.#events.push(() => {
+    this.#events.operate(() =>
+      this.#events.later(() => {
         if (this.#hub.hears('error')) this.#hub.emit('error', { group: this.id, error })
         else throwApart(error)
       }),
     )
-  }
-
-  #emit<E extends keyof GroupEvents>(event: E, payload: GroupEvents[E]): void {
-    if (this.#hub.hears(event)) this.#events.push(() => this.#hub.emit(event, payload))
-  }
-
-  /** Events wait until the outermost operation is over; a listener may begin another. */
-  #operate(operation: () => void): void {
-    this.#operations++
-    try {
-      operation()
-    } finally {
-      if (--this.#operations === 0) this.#flush()
-    }
-  }
-  #flush(): void {
-    while (this.#events.length > 0) {
-      const events = this.#events
-      this.#events = []
-      this.#operations++
-      for (const tell of events) tell()
-      this.#operations--
-    }
   }
 }
 
@@ -657,14 +586,12 @@ export const ConsumerGroup: {
     topics: MemoryTopic<any, any> | readonly MemoryTopic<any, any>[],
     options: GroupOptions & { clock?: Clock | undefined } = {},
   ) {
+    const expected = 'a Topic in memory, or an array of such, one at least'
     const list = (Array.isArray(topics) ? topics : [topics]) as readonly InMemoryTopic<any, any>[]
-    for (const topic of list)
-      if (!(topic instanceof InMemoryTopic)) refuse('topics', topic, 'a Topic in memory, or an array of such')
-    const resolved = resolveGroupOptions(options)
-    checkTopicNames(
-      'topics',
-      list.map(({ name }) => name),
-    )
+    for (const topic of list) if (!(topic instanceof InMemoryTopic)) refuse('topics', topic, expected)
+    if (list.length === 0) refuse('topics', topics, expected)
+    const resolved = resolveGroupOptions(options, 'clock')
+    if (options.clock !== undefined) checkClock(options.clock)
     const byName = new Map(list.map(topic => [topic.name, topic]))
     if (byName.size < list.length) refuse('topics', list.map(({ name }) => name).join(), 'topics of different names')
     super(id, [...byName.keys()], resolved, {

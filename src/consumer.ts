@@ -1,5 +1,5 @@
 import { Closing } from './async-dispose.js'
-import { checkFunction, checkOptions, checkSignal, checkTopicPartitions, checkWhole } from './core/check.js'
+import { checkFunction, checkOptions, checkPlace, checkSignal, checkTopicPartitions, checkWhole } from './core/check.js'
 import { MillraceError, show } from './core/errors.js'
 import {
   type AnyRecord,
@@ -10,7 +10,7 @@ import {
   type TopicPartition,
 } from './core/record.js'
 import { type Engine, OUT_OF_RANGE } from './engine.js'
-import { thenAtOnce } from './interceptor.js'
+import { notProceeded, thenAtOnce } from './interceptor.js'
 import { closeTimeoutMs, Member } from './member.js'
 import type { CloseOptions, Consumer, Handler, JoinOptions, PollOptions, RunOptions } from './portable.js'
 import { Run } from './run.js'
@@ -24,6 +24,8 @@ const noOptions: PollOptions = {}
 export class EngineConsumer<R extends AnyRecord> extends Closing implements Consumer<R> {
   readonly #member: Member<R>
   #loop: Loop<R> | undefined
+  /** An interceptor has not answered the latest poll or step yet, though it may have been given its records. */
+  #answering = false
 
   constructor(engine: Engine<R>, options: JoinOptions<R>) {
     super()
@@ -76,7 +78,7 @@ export class EngineConsumer<R extends AnyRecord> extends Closing implements Cons
 
   /** A step of a loop. */
   step(loop: Loop<R>): Promise<IteratorResult<R, undefined>> {
-    if (this.#loop === loop && this.#member.activity !== undefined) return Promise.reject(this.#concurrent())
+    if (this.#loop === loop && this.#handsOut) return Promise.reject(this.#concurrent())
     try {
       if (this.#loop !== loop) this.#checkFree()
       this.#loop = loop
@@ -107,7 +109,6 @@ export class EngineConsumer<R extends AnyRecord> extends Closing implements Cons
       checkFunction('handler', handler)
       checkOptions('run options', options, ['concurrency', 'retry', 'deadLetter', 'signal'])
       this.#checkFree()
-      this.#member.comeBack()
       return new Run(this.#member, handler, options).done
     } catch (error) {
       return Promise.reject(error)
@@ -116,7 +117,10 @@ export class EngineConsumer<R extends AnyRecord> extends Closing implements Cons
 
   #checkFree(): void {
     if (this.#member.closing) throw this.#member.closedError()
-    if (this.#member.activity !== undefined || this.#loop !== undefined) throw this.#concurrent()
+    if (this.#handsOut || this.#loop !== undefined) throw this.#concurrent()
+  }
+  get #handsOut(): boolean {
+    return this.#member.activity !== undefined || this.#answering
   }
   #concurrent(): MillraceError {
     const { group, memberId = '(not joined yet)' } = this.#member.engine
@@ -157,22 +161,36 @@ export class EngineConsumer<R extends AnyRecord> extends Closing implements Cons
     const { engine } = this.#member
     const { group, memberId } = engine
     const wait = new Wait(this.#member, take, nothing, timeoutMs, signal, true)
+    this.#answering = true
     return new Promise((resolve, reject) => {
       let through = false
+      let takeBack: (() => void) | undefined
       const proceed = async (): Promise<readonly R[]> => {
         through = true
-        return recordsOf<R>(await wait.open())
+        const records = recordsOf<R>(await wait.open())
+        takeBack = this.#member.handedOut(records)
+        return records
+      }
+      const answer = (found: T | Promise<T>): void => {
+        this.#answering = false
+        resolve(found)
+      }
+      const refuse = (error: unknown): void => {
+        this.#answering = false
+        reject(error)
       }
       wait.found.then(
-        found => through || resolve(found),
-        error => through || reject(error),
+        found => through || answer(found),
+        error => through || refuse(error),
       )
       const failed = (error: unknown): void => {
-        reject(error)
+        refuse(error)
         wait.fail(error)
+        takeBack?.()
       }
+      const over = (): void => (through ? answer(wait.found) : failed(notProceeded()))
       try {
-        thenAtOnce(engine.interceptor.poll!({ group, memberId }, proceed), () => resolve(wait.found), failed)
+        thenAtOnce(engine.interceptor.poll!({ group, memberId }, proceed), over, failed)
       } catch (error) {
         failed(error)
       }
@@ -184,7 +202,7 @@ export class EngineConsumer<R extends AnyRecord> extends Closing implements Cons
     const member = this.#member
     const batch: R[] = []
     try {
-      member.resolvePositions()
+      member.positions.resolve()
       while (batch.length < maxRecords) {
         const term = member.turns.current()
         if (term === undefined) break
@@ -210,7 +228,7 @@ export class EngineConsumer<R extends AnyRecord> extends Closing implements Cons
 
   #takeOne(): R | undefined {
     const member = this.#member
-    member.resolvePositions()
+    member.positions.resolve()
     for (let term = member.turns.current(); term !== undefined; term = member.turns.current()) {
       const found = term.fill(Math.min(member.engine.options.maxPollRecords, term.turnRecords))
       if (found === true) {
@@ -227,8 +245,8 @@ export class EngineConsumer<R extends AnyRecord> extends Closing implements Cons
   }
 
   #nothingIn(term: Term<R>, found: false | typeof OUT_OF_RANGE): void {
-    if (found === OUT_OF_RANGE) this.#member.outOfRange(term)
-    else this.#member.drained(term)
+    if (found === OUT_OF_RANGE) this.#member.positions.outOfRange(term)
+    else this.#member.positions.drained(term)
   }
 
   // ── commits and positions ──
@@ -246,13 +264,13 @@ export class EngineConsumer<R extends AnyRecord> extends Closing implements Cons
 
   position(topic: R['topic'], partition: number): number | undefined {
     this.#checkOpen()
+    checkPlace('position()', topic, partition)
     return this.#member.term(topic, partition)?.position
   }
 
   seek(topic: R['topic'], partition: number, to: StartFrom): void {
     this.#checkOpen()
-    if (typeof topic !== 'string' || typeof partition !== 'number')
-      throw new TypeError(`seek() takes a topic, a partition and a start; got ${show(topic)}, ${show(partition)}`)
+    checkPlace('seek()', topic, partition)
     const term = this.#owned({ topic, partition })
     checkStart(to, term)
     term.seek(to)

@@ -60,6 +60,8 @@ export interface Engine<R extends AnyRecord> {
   leave(reason: 'closed' | 'expelled' | 'crashed', done?: () => void): void
   /** All or nothing, in the order of the calls; `done` is called once, at once in memory. */
   commit(offsets: readonly NextOffset[], done: (error?: unknown) => void): void
+  /** What can be read of it, both ends included, where that is known without asking: for a message. */
+  rangeOf?(source: Source<R>): { readonly startOffset: number; readonly endOffset: number }
   /** Whether there is such a partition, as far as is known here. */
   exists(topic: string, partition: number): boolean
   /** Something that caughtUp() or settled() may wait for has changed. */

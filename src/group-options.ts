@@ -4,9 +4,7 @@ import type { AnyRecord } from './core/record.js'
 import type { ResolvedGroupOptions } from './engine.js'
 import type { GroupOptions, JoinOptions } from './portable.js'
 
-/** `clock` is of a group without a broker. */
 const groupOptions = [
-  'topics',
   'commitMode',
   'autoCommitIntervalMs',
   'autoOffsetReset',
@@ -14,12 +12,17 @@ const groupOptions = [
   'maxPollRecords',
   'maxPollIntervalMs',
   'sessionTimeoutMs',
-  'clock',
 ]
 
-/** Checked, and with Kafka's defaults (but for autoOffsetReset) where nothing is said. */
-export function resolveGroupOptions(options: GroupOptions = {}): ResolvedGroupOptions {
-  checkOptions('group options', options, groupOptions)
+/**
+ * Checked, and with Kafka's defaults (but for autoOffsetReset) where nothing is said. `besides`: what else may be said, to
+ * a broker its topics, to a group without one its clock.
+ */
+export function resolveGroupOptions(
+  options: GroupOptions = {},
+  besides: 'topics' | 'clock' = 'topics',
+): ResolvedGroupOptions {
+  checkOptions('group options', options, [besides, ...groupOptions])
   const {
     commitMode = 'autoCommit',
     autoCommitIntervalMs = 5_000,
@@ -61,14 +64,18 @@ export function checkJoinOptions<R extends AnyRecord>(options: JoinOptions<R>, t
   checkOptions('join options', options, ['memberId', 'instanceId', 'topics', 'onAssigned', 'onRevoked', 'onLost'])
   const { instanceId, topics: wanted, onAssigned, onRevoked, onLost } = options
   if (instanceId !== undefined) checkText('instanceId', instanceId)
-  if (wanted !== undefined) checkTopicNames('topics', wanted)
+  if (wanted !== undefined) checkTopicNames('topics', wanted, 'an array of names of topics, one at least')
   for (const topic of wanted ?? []) checkOneOf('topics', topic, topics)
   if (onAssigned !== undefined) checkFunction('onAssigned', onAssigned)
   if (onRevoked !== undefined) checkFunction('onRevoked', onRevoked)
   if (onLost !== undefined) checkFunction('onLost', onLost)
 }
 
-export function checkTopicNames(option: string, names: unknown): void {
-  if (!Array.isArray(names) || names.length === 0) refuse(option, names, 'the name of a topic, or an array of such')
+export function checkTopicNames(
+  option: string,
+  names: unknown,
+  expected = 'the name of a topic, or an array of such, one at least',
+): void {
+  if (!Array.isArray(names) || names.length === 0) refuse(option, names, expected)
   for (const name of names as unknown[]) if (typeof name !== 'string') refuse(option, name, 'the name of a topic')
 }

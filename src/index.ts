@@ -1,11 +1,6 @@
 export { Broker, type MemoryBroker } from './broker.js'
 export type { Clock } from './clock.js'
-export {
-  ConsumerGroup,
-  type GroupEvents,
-  type MemoryConsumer,
-  type MemoryConsumerGroup,
-} from './consumer-group.js'
+export { ConsumerGroup } from './consumer-group.js'
 export type { Assignment, Assignor, GroupMember } from './core/assignors/assignor.js'
 export { rangeAssignor } from './core/assignors/range.js'
 export { roundRobinAssignor } from './core/assignors/round-robin.js'
@@ -37,6 +32,7 @@ export type {
   PartitionsOperation,
   PublishOperation,
 } from './interceptor.js'
+export type { GroupEvents, MemoryConsumer, MemoryConsumerGroup } from './memory-consumer-group.js'
 export type {
   BrokerOptions,
   CloseOptions,

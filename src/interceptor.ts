@@ -39,6 +39,7 @@ export interface Interceptor {
   /**
    * Around each poll() and each step of an iterator, its waiting included: `proceed` gives what is handed out. In run()
    * before it looks for more, which gives nothing: `handle` sees the records. A retriable error is tried again there.
+   * It proceeds or throws; what had been handed out when it threw is handed out again.
    */
   poll?(
     operation: MemberOperation,
@@ -63,11 +64,21 @@ export function checkInterceptors(interceptors: unknown): void {
   if (!Array.isArray(interceptors)) refuse('interceptors', interceptors, 'an array of interceptors')
   for (const interceptor of interceptors as readonly unknown[]) {
     checkOptions('interceptor', interceptor ?? null)
+    checkNames(interceptor as object)
     for (const name of operations) {
       const around = (interceptor as Record<string, unknown>)[name]
       if (around !== undefined) checkFunction(`${name} of an interceptor`, around)
     }
   }
+}
+
+/** A misspelt operation would never be called. What a class has besides is its own affair, but one of them it must have. */
+function checkNames(interceptor: object): void {
+  const isPlain = [Object.prototype, null].includes(Object.getPrototypeOf(interceptor))
+  const named = isPlain ? Object.entries(interceptor).filter(([, value]) => typeof value === 'function') : []
+  for (const [name, value] of named) checkOptions('interceptor', { [name]: value }, operations)
+  if (!isPlain && !operations.some(name => name in interceptor))
+    refuse('interceptor', interceptor, `one with some of ${operations.join(', ')}`)
 }
 
 /** Many as one: each operation a single function, or none at all. */
@@ -88,6 +99,11 @@ function chain(name: keyof Interceptor, outer: Around, inner: Around): Around {
     return (operation, proceed) =>
       outer(operation, record => inner({ ...(operation as PublishOperation), record: record as never }, proceed))
   return (operation, proceed) => outer(operation, () => inner(operation, proceed))
+}
+
+/** A poll that neither goes on nor fails would never end. */
+export function notProceeded(): TypeError {
+  return new TypeError('The poll() of an interceptor must call proceed, or throw: it did neither')
 }
 
 /** Goes on at once, or when the promise has settled, whichever way. */

@@ -15,16 +15,20 @@ export class Listeners<R extends AnyRecord> {
   readonly #engine: Engine<R>
   readonly #consumer: Consumer<R>
   readonly #onError: (error: unknown) => void
+  readonly #gone: () => boolean
 
+  /** `gone`: the consumer has left, so that nobody is there to be told (groups.md 19, 51). */
   constructor(
     engine: Engine<R>,
     { onAssigned, onRevoked, onLost }: JoinOptions<R>,
     consumer: Consumer<R>,
     onError: (error: unknown) => void,
+    gone: () => boolean,
   ) {
     this.#engine = engine
     this.#consumer = consumer
     this.#onError = onError
+    this.#gone = gone
     // Kafka: a listener has all three. Who hears of what goes has been told of what came, if only in passing (rule 14).
     const assign = onAssigned ?? (onRevoked === undefined && onLost === undefined ? undefined : () => {})
     this.listener = { assign, revoke: onRevoked, lose: onLost ?? onRevoked }
@@ -45,7 +49,9 @@ export class Listeners<R extends AnyRecord> {
     else this.#around(act, inOrder(partitions), () => {}, over)
   }
 
+  /** An interceptor may have held it up for longer than the consumer was there. */
   #tell(act: PartitionsAct, partitions: readonly TopicPartition[]): unknown {
+    if (this.#gone()) return undefined
     this.calling = true
     try {
       return this.listener[act]?.(partitions, this.#consumer)

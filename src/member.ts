@@ -1,3 +1,4 @@
+import type { Activity } from './activity.js'
 import { AutoCommit } from './auto-commit.js'
 import { Commits, type Committer } from './commits.js'
 import { MillraceError } from './core/errors.js'
@@ -6,30 +7,11 @@ import type { Engine, MemberPort, Source } from './engine.js'
 import { inOrder, Listeners, type PartitionsAct } from './listeners.js'
 import { PollInterval } from './poll-interval.js'
 import type { Consumer, JoinOptions } from './portable.js'
+import { Positions } from './positions.js'
 import { soon } from './soon.js'
 import { Term } from './term.js'
 import { Turns } from './turns.js'
 import { Watch } from './watch.js'
-
-/** What a consumer is busy with, one at a time: a waiting poll() or step of an iterator, or run(). */
-export interface Activity {
-  /** How many handlers are at work: with none it has come back, and waits. */
-  readonly atWork: number
-  /** How many records wait for the time of their next attempt. */
-  readonly waiting: number
-  /** The start of what has not come back; undefined while it waits (groups.md 39). */
-  readonly since: number | undefined
-  /** Something may be handed out, or has changed. In a microtask of its own, never inside somebody else's call. */
-  serve(): void
-  /** Retries that would hold up a move, a close or a seek are called off (groups.md 44, 46, 26). */
-  giveWay(): void
-  /** It can't go on. */
-  fail(error: unknown): void
-  /** Nothing more will be handed out. */
-  closing(): void
-  /** The consumer has left, with these errors on the way; gives back those that it has not told its caller. */
-  over(errors: readonly unknown[]): readonly unknown[]
-}
 
 /** Kafka: KafkaConsumer.close()'s default. */
 export const closeTimeoutMs = 30_000
@@ -43,6 +25,7 @@ export class Member<R extends AnyRecord> implements MemberPort<R>, Committer<R> 
   readonly turns: Turns<R>
   readonly watch: Watch
   readonly autoCommit: AutoCommit<R>
+  readonly positions: Positions<R>
   activity: Activity | undefined
   /** close() has been called, or crash(). */
   closing = false
@@ -65,8 +48,6 @@ export class Member<R extends AnyRecord> implements MemberPort<R>, Committer<R> 
   /** Records in the user's hands, over all terms that live. */
   #held = 0
   #lastBack = 0
-  /** Some term's position is not known. */
-  #unresolved = false
 
   /** Something of rules 10 to 19 may be left to do: nothing is handed out before a pass has looked. */
   #unsettled = false
@@ -94,7 +75,13 @@ export class Member<R extends AnyRecord> implements MemberPort<R>, Committer<R> 
     const { clock, options } = engine
     this.engine = engine
     this.topics = engine.topics
-    this.#listeners = new Listeners(engine, listeners, consumer, error => this.#keepError(error))
+    this.#listeners = new Listeners(
+      engine,
+      listeners,
+      consumer,
+      error => this.#keepError(error),
+      () => this.gone,
+    )
     this.#commits = new Commits(engine, this)
     this.turns = new Turns(options.maxPollRecords)
     this.watch = new Watch(clock)
@@ -111,6 +98,7 @@ export class Member<R extends AnyRecord> implements MemberPort<R>, Committer<R> 
       () => this.activity?.atWork === 0 && !this.callbackRuns,
       (offsets, then) => this.#commits.commitQuietly(offsets, then),
     )
+    this.positions = new Positions(engine, this.turns, this.autoCommit, () => this.#terms.values())
   }
 
   // ── what it owns ──
@@ -166,6 +154,25 @@ export class Member<R extends AnyRecord> implements MemberPort<R>, Committer<R> 
     this.#handed.push(term)
   }
 
+  /** How to take back what has just been handed out, if it does not reach its caller: it will be handed out again. */
+  handedOut(records: readonly R[]): () => void {
+    const places = this.#handed.map(term => {
+      const first = records.find(({ topic, partition }) => topic === term.topic && partition === term.partition)
+      return { term, from: first?.offset ?? term.position, to: term.position }
+    })
+    return () => {
+      for (const { term, from, to } of places) {
+        // Unless it was sought meanwhile, lost, or finished by a close.
+        if (!this.#handed.includes(term)) continue
+        if (!term.ended && term.position === to && from !== undefined) term.goBackTo(from)
+        this.#handed.splice(this.#handed.indexOf(term), 1)
+        this.letGo(term)
+        this.turns.add(term)
+      }
+      this.pump()
+    }
+  }
+
   /** A poll or a step begins: what was handed out is finished, and an auto-commit may be due (groups.md 33a). */
   comeBack(): void {
     const now = this.watch.now()
@@ -195,49 +202,11 @@ export class Member<R extends AnyRecord> implements MemberPort<R>, Committer<R> 
     return this.callbackRuns ? this.#callbackSince : this.activity.since
   }
 
-  /** All positions that can be known are; throws NO_OFFSET_FOR_PARTITION for the first that autoOffsetReset leaves open. */
-  resolvePositions(): void {
-    if (!this.#unresolved) return
-    let open = false
-    for (const term of this.#terms.values()) {
-      if (term.target === undefined) continue
-      const from = term.resetFrom
-      if (!term.settled || !term.resolve()) {
-        open = true
-        continue
-      }
-      this.autoCommit.moved = true
-      if (from !== undefined) this.engine.reset(term.topic, term.partition, from, term.position!)
-      term.resetFrom = undefined
-      this.turns.add(term)
-      this.engine.changed()
-    }
-    this.#unresolved = open
-  }
-
   /** The position of a term has been given a new target. */
   retarget(term: Term<R>): void {
-    this.#unresolved = true
+    this.positions.lookFor(term)
     this.autoCommit.moved = true
-    this.turns.add(term)
     this.pump()
-  }
-
-  /** Nothing more to read, for now. */
-  drained(term: Term<R>): void {
-    this.turns.drop(term)
-    term.listen()
-  }
-
-  /** autoOffsetReset for a position below the start or beyond the end (Kafka: OffsetResetStrategy). */
-  outOfRange(term: Term<R>): void {
-    const { autoOffsetReset } = this.engine.options
-    const { topic, partition, position } = term
-    if (autoOffsetReset === 'none')
-      throw new MillraceError('OFFSET_OUT_OF_RANGE', { topic, partition, offset: position! })
-    term.beginReset(autoOffsetReset)
-    this.#unresolved = true
-    this.resolvePositions()
   }
 
   // ── what the engine tells ──
@@ -276,9 +245,8 @@ export class Member<R extends AnyRecord> implements MemberPort<R>, Committer<R> 
       const term = new Term(source, this.#more)
       term.announced = !this.#listeners.has('assign')
       this.#terms.set(`${source.topic}-${source.partition}`, term)
-      this.turns.add(term)
+      this.positions.lookFor(term)
     }
-    this.#unresolved = true
     this.#assignment = undefined
     this.#assignedIn = this.engine.generation
     if (!this.#listeners.has('assign')) this.#assignQuietly(sources)
@@ -393,7 +361,7 @@ export class Member<R extends AnyRecord> implements MemberPort<R>, Committer<R> 
         soon(() => this.#startCallback())
         return
       }
-      if (this.closing && (this.#terms.size === 0 || !this.live)) return this.#leave('closed')
+      if (this.closing && this.#terms.size === 0) return this.#leave('closed')
       // Why it was refused is told before it is tried again.
       if (this.#phase === 'expelled' && this.activity !== undefined && !this.closing && this.#errors.length === 0)
         this.#rejoin()

@@ -90,6 +90,10 @@ export class MemoryEngine<R extends AnyRecord> implements Engine<R> {
   commit(offsets: readonly NextOffset[], done: (error?: unknown) => void): void {
     done(this.#group.commit(this, offsets))
   }
+  rangeOf(source: Source<R>): { readonly startOffset: number; readonly endOffset: number } {
+    const { startOffset, endOffset } = (source as MemorySource<R>).log
+    return { startOffset, endOffset }
+  }
   exists(topic: string, partition: number): boolean {
     return this.#group.exists(topic, partition)
   }

@@ -222,7 +222,7 @@ export interface RunOptions<R extends AnyRecord = ConsumerRecord> {
 }
 
 export interface TopicOptions<V = unknown> {
-  /** @default 1, or the broker's defaultPartitions */
+  /** In memory 1,000,000 at most, INVALID_PARTITIONS beyond. @default 1, or the broker's defaultPartitions */
   partitions?: number | undefined
   /** @default keyedPartitioner() */
   partitioner?: Partitioner | undefined
@@ -254,7 +254,7 @@ export interface BrokerOptions<Topics extends object> {
   clock?: Clock | undefined
   /** Kafka: auto.create.topics.enable. @default false */
   autoCreateTopics?: boolean | undefined
-  /** Kafka: num.partitions. @default 1 */
+  /** As `partitions` of a topic that does not say. Kafka: num.partitions. @default 1 */
   defaultPartitions?: number | undefined
   /** Around all that its producers and consumers do, the first outermost. Kafka: interceptor.classes. @default none */
   interceptors?: readonly Interceptor[] | undefined

@@ -1,10 +1,12 @@
+import type { Activity } from './activity.js'
 import { checkFunction, checkOptions, checkSignal, checkText, checkWhole, refuse } from './core/check.js'
 import { isMillraceError, MillraceError } from './core/errors.js'
 import { type AnyRecord, toDeadLetter } from './core/record.js'
 import { type Entry, KeyedWindow, SingleWindow, type Window } from './core/window.js'
 import { OUT_OF_RANGE } from './engine.js'
-import { isThenable, thenAtOnce } from './interceptor.js'
-import { type Activity, closeTimeoutMs, type Member } from './member.js'
+import { isThenable } from './interceptor.js'
+import { closeTimeoutMs, type Member } from './member.js'
+import { PollGate } from './poll-gate.js'
 import type { Handler, HandlerContext, RunOptions } from './portable.js'
 import type { Term } from './term.js'
 
@@ -17,8 +19,6 @@ interface Hand<R extends AnyRecord> {
   readonly failed: (error: unknown) => void
 }
 
-/** Before a poll that may succeed later is tried again. Kafka: retry.backoff.ms. */
-const retryBackoffMs = 100
 /** How many records of a partition beyond its first unfinished one may be taken, for each handler that may be at work. */
 const aheadPerHandler = 16
 
@@ -38,6 +38,7 @@ export class Run<R extends AnyRecord> implements Activity {
   readonly #backoffMs: (attempt: number) => number
   readonly #deadLetter: RunOptions<R>['deadLetter']
   readonly #signal: AbortSignal | undefined
+  readonly #gate: PollGate<R>
   #resolve!: () => void
   #reject!: (error: unknown) => void
 
@@ -79,10 +80,16 @@ export class Run<R extends AnyRecord> implements Activity {
     this.#backoffMs = typeof backoffMs === 'function' ? backoffMs : () => backoffMs
     this.#deadLetter = deadLetter
     this.#signal = signal
+    this.#gate = new PollGate(
+      member.engine,
+      () => this.serve(),
+      error => this.fail(error),
+    )
     this.done = new Promise((resolve, reject) => {
       this.#resolve = resolve
       this.#reject = reject
     })
+    member.comeBack()
     member.activity = this
     signal?.addEventListener('abort', this.#stop)
     if (signal?.aborted) this.#stop()
@@ -109,7 +116,7 @@ export class Run<R extends AnyRecord> implements Activity {
     this.#comeBack()
     let left = member.engine.options.maxPollRecords
     try {
-      while (!this.#stopped() && this.#atWork < this.#concurrency && this.#mayLook()) {
+      while (!this.#stopped() && this.#atWork < this.#concurrency && this.#gate.pass()) {
         const work = this.#next()
         if (work === undefined) {
           if (this.#atWork === 0) member.autoCommit.park()
@@ -137,41 +144,6 @@ export class Run<R extends AnyRecord> implements Activity {
     this.#member.autoCommit.cameBack(this.#now)
   }
 
-  /** An interceptor of polls may want to be asked first, and take its time. */
-  #mayLook(): boolean {
-    const { interceptor, group, memberId } = this.#member.engine
-    if (interceptor.poll === undefined || this.#gate === 'open') {
-      this.#gate = undefined
-      return true
-    }
-    if (this.#gate === 'asked') return false
-    this.#gate = 'asked'
-    const open = (): readonly [] => {
-      if (this.#gate === 'asked') {
-        this.#gate = 'open'
-        this.serve()
-      }
-      return []
-    }
-    const failed = (error: unknown): void => {
-      if ((error as Partial<MillraceError> | undefined)?.retriable !== true) return this.fail(error)
-      this.#retryTimer = this.#member.engine.clock.setTimeout(() => {
-        this.#gate = undefined
-        this.serve()
-      }, retryBackoffMs)
-    }
-    try {
-      thenAtOnce(interceptor.poll({ group, memberId }, open), () => {}, failed)
-    } catch (error) {
-      failed(error)
-    }
-    const opened = (this.#gate as string | undefined) === 'open'
-    if (opened) this.#gate = undefined
-    return opened
-  }
-  #gate: 'asked' | 'open' | undefined
-  #retryTimer: unknown
-
   #stopped(): boolean {
     const member = this.#member
     if (member.activity !== this) return true
@@ -186,7 +158,7 @@ export class Run<R extends AnyRecord> implements Activity {
   /** The next record that may start, in the order of turns, then of offsets. */
   #next(): Work<R> | undefined {
     const { turns } = this.#member
-    this.#member.resolvePositions()
+    this.#member.positions.resolve()
     for (let term = turns.current(); term !== undefined; term = turns.current()) {
       const window = this.#windowOf(term)
       if (window === undefined) {
@@ -220,8 +192,8 @@ export class Run<R extends AnyRecord> implements Activity {
       return
     }
     if (found === true) window.add(term.take(), reach)
-    else if (found === OUT_OF_RANGE) this.#member.outOfRange(term)
-    else this.#member.drained(term)
+    else if (found === OUT_OF_RANGE) this.#member.positions.outOfRange(term)
+    else this.#member.positions.drained(term)
   }
 
   // ── one attempt ──
@@ -384,6 +356,9 @@ export class Run<R extends AnyRecord> implements Activity {
       return this.#giveUp(work, refused)
     }
     if (!isThenable(written)) return this.#buried(work)
+    // The attempt is at work until it has arrived, also of a handler that threw at once (groups.md 39).
+    work.begun ??= this.#now
+    this.#member.armInterval()
     this.#burying.add(work)
     Promise.resolve(written).then(
       () => {
@@ -442,7 +417,7 @@ export class Run<R extends AnyRecord> implements Activity {
     this.#signal?.removeEventListener('abort', this.#stop)
     for (const timer of this.#waiting.values()) this.#member.engine.clock.clearTimeout(timer)
     this.#waiting.clear()
-    if (this.#retryTimer !== undefined) this.#member.engine.clock.clearTimeout(this.#retryTimer)
+    this.#gate.stop()
     const [first, ...rest] = this.#failure === undefined && this.#asked ? errors : []
     if (this.#failure !== undefined) this.#reject(this.#failure.error)
     else if (first !== undefined) this.#reject(first)

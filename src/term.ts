@@ -49,7 +49,10 @@ export class Term<R extends AnyRecord = AnyRecord> implements TopicPartition, Wa
   readonly #more: (term: Term<R>) => void
   #buffer: R[] = []
   #at = 0
-  /** The next offset to read ahead. */
+  /** The next offset to read; in run() behind what it has taken. */
+  get cursor(): number {
+    return this.#cursor
+  }
   #cursor = 0
   /** No record exists from here up to the next one handed out. */
   #reach = 0
@@ -112,10 +115,10 @@ export class Term<R extends AnyRecord = AnyRecord> implements TopicPartition, Wa
 
   /** Its position is out of range: to go where autoOffsetReset says. What retention has dropped is no record any more. */
   beginReset(to: 'earliest' | 'latest'): void {
-    this.resetFrom = this.position
+    this.resetFrom = this.#cursor
     this.target = to
   }
-  /** The position that was out of range, until the reset has been told. */
+  /** Where nothing could be read, until the reset has been told: in run() behind what it has taken already. */
   resetFrom: number | undefined
 
   seek(to: StartFrom): void {
@@ -127,6 +130,13 @@ export class Term<R extends AnyRecord = AnyRecord> implements TopicPartition, Wa
     this.window = undefined
     if (typeof to === 'number') this.#moveTo(to)
     else if (this.held === 0) this.returned = undefined
+  }
+
+  /** Records from here on are handed out again. */
+  goBackTo(offset: number): void {
+    this.#reach = offset
+    this.position = offset
+    this.dropBuffer()
   }
 
   #moveTo(offset: number): void {

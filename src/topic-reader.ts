@@ -179,7 +179,8 @@ export class TopicTail<V, K extends Key> implements AsyncIterator<ConsumerRecord
 }
 
 function startIn<V, K extends Key>(log: PartitionLog<V, K>, from: StartFrom): number {
-  if (typeof from === 'number' && from > log.endOffset)
-    throw new MillraceError('OFFSET_OUT_OF_RANGE', { topic: log.topic, partition: log.index, offset: from })
+  const { topic, index: partition, startOffset, endOffset } = log
+  if (typeof from === 'number' && from > endOffset)
+    throw new MillraceError('OFFSET_OUT_OF_RANGE', { topic, partition, offset: from, startOffset, endOffset })
   return offsetIn(log, from)
 }

@@ -1,4 +1,4 @@
-import { type Clock, systemClock } from './clock.js'
+import { type Clock, checkClock, systemClock } from './clock.js'
 import { checkFunction, checkOneOf, checkOptions, checkWhole, refuse } from './core/check.js'
 import { MillraceError, show } from './core/errors.js'
 import { type Partition, PartitionLog } from './core/partition.js'
@@ -29,7 +29,7 @@ export interface MemoryTopic<V = unknown, K extends Key = string> extends Portab
    */
   publish(record: ProducerRecord<V, K>): RecordMetadata
   publishAll(records: Iterable<ProducerRecord<V, K>>): void
-  /** To so many in all; groups see them at once. INVALID_PARTITIONS unless it grows. Keys move (Kafka: hash % count). */
+  /** To so many in all, at most 1,000,000; groups see them at once. INVALID_PARTITIONS unless it grows. Keys move (Kafka: hash % count). */
   addPartitions(total: number): void
   /** Drops what retention allows to drop, now; it is also done as segments fill up. */
   enforceRetention(): void
@@ -51,6 +51,11 @@ export interface TopicSubscriber {
 const legalName = /^(?!\.{1,2}$)[a-zA-Z0-9._-]{1,249}$/
 const keyless = Object.freeze({ key: null })
 const defaultSegmentRecords = 1_024
+/**
+ * Partitions of a topic in memory, at most. An empty one takes 0.8 KB, so many of them most of the heap that Node gives a
+ * process; beyond that it would end, not the call.
+ */
+export const mostPartitions = 1_000_000
 /** Of an array, between two looks at the clock: one costs as much as half a record. */
 const recordsPerLook = 32
 
@@ -226,8 +231,7 @@ export class InMemoryTopic<V = unknown, K extends Key = string> implements Memor
   addPartitions(total: number): void {
     if (this.#state !== 'open') throw this.#gone()
     const before = this.#partitions.length
-    if (!Number.isSafeInteger(total) || total <= before)
-      throw new MillraceError('INVALID_PARTITIONS', { topic: this.name, partitions: total })
+    checkPartitions(this.name, total, before + 1)
     this.#grow(total)
     for (const reader of this.#readers) reader.grown()
     for (const group of [...this.subscribers]) group.partitionsAdded(this, before)
@@ -285,8 +289,8 @@ export class InMemoryTopic<V = unknown, K extends Key = string> implements Memor
   }
 }
 
-/** `replicas` are a cluster's: topics that both are given may say them. `clock` is of one without a broker. */
-const topicOptions = [
+/** `replicas` are a cluster's: topics that both are given may say them. */
+export const topicOptions: readonly string[] = [
   'partitions',
   'partitioner',
   'cleanupPolicy',
@@ -294,14 +298,18 @@ const topicOptions = [
   'segmentRecords',
   'codec',
   'replicas',
-  'clock',
 ]
 
-function checkTopicOptions<V>(name: string, options: TopicOptions<V>): void {
-  checkOptions(`options of topic ${name}`, options, topicOptions)
+function checkPartitions(topic: string, partitions: number, least: number): void {
+  if (!Number.isSafeInteger(partitions) || partitions < least || partitions > mostPartitions)
+    throw new MillraceError('INVALID_PARTITIONS', { topic, partitions, most: mostPartitions })
+}
+
+function checkTopicOptions<V>(name: string, options: TopicOptions<V> & { clock?: Clock | undefined }): void {
+  // The clock is of a topic without a broker.
+  checkOptions(`options of topic ${name}`, options, [...topicOptions, 'clock'])
   const { partitions, partitioner, cleanupPolicy, retention, segmentRecords, codec } = options
-  if (partitions !== undefined && (!Number.isSafeInteger(partitions) || partitions < 1))
-    throw new MillraceError('INVALID_PARTITIONS', { topic: name, partitions })
+  if (partitions !== undefined) checkPartitions(name, partitions, 1)
   if (partitioner !== undefined) checkFunction('partitioner', partitioner)
   if (cleanupPolicy !== undefined) checkOneOf('cleanupPolicy', cleanupPolicy, ['delete', 'compact'])
   if (segmentRecords !== undefined) checkWhole('segmentRecords', segmentRecords, 1)
@@ -309,6 +317,7 @@ function checkTopicOptions<V>(name: string, options: TopicOptions<V>): void {
   if (retention?.ms !== undefined) checkWhole('retention.ms', retention.ms, 0)
   if (retention?.records !== undefined) checkWhole('retention.records', retention.records, 0)
   if (retention?.consumed !== undefined) checkOneOf('retention.consumed', retention.consumed, [true, false])
+  if (options.clock !== undefined) checkClock(options.clock)
   if (codec !== undefined && (typeof codec?.encode !== 'function' || typeof codec.decode !== 'function'))
     refuse('codec', codec, 'an object with encode() and decode()')
 }

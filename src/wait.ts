@@ -1,5 +1,6 @@
+import type { Activity } from './activity.js'
 import type { AnyRecord } from './core/record.js'
-import type { Activity, Member } from './member.js'
+import type { Member } from './member.js'
 
 /** A poll() or a step of an iterator that waits: for its callbacks, for its partitions, for a record (groups.md 36, 37). */
 export class Wait<R extends AnyRecord, T> implements Activity {

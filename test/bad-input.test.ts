@@ -6,6 +6,7 @@ import {
   isMillraceError,
   lastHeader,
   type MemoryConsumer,
+  MillraceError,
   type Partitioner,
   Topic,
   toDeadLetter,
@@ -57,6 +58,28 @@ describe('topics: names and partition counts', () => {
     },
   )
 
+  // An empty partition takes 0.8 KB: far more of them end the process, not the call.
+  test.each([[1_000_001], [1e7], [2 ** 40]])(
+    'more partitions than a million, %j, are INVALID_PARTITIONS before one is made',
+    async partitions => {
+      const most = `at most 1000000`
+      const broker = brokerOf({ topics: { few: {} } })
+      const shown = String(partitions)
+      await refused(() => new Topic('t', { partitions }), 'INVALID_PARTITIONS', 't', shown, most)
+      await refused(() => broker.createTopic('t', { partitions }), 'INVALID_PARTITIONS', 't', shown, most)
+      await refused(() => broker.topic('few').addPartitions(partitions), 'INVALID_PARTITIONS', 'few', shown, most)
+      await refused(() => brokerOf({ topics: { t: { partitions } } }), 'INVALID_PARTITIONS', 't', shown, most)
+      await refused(
+        () => brokerOf({ defaultPartitions: partitions }),
+        'INVALID_CONFIG',
+        'defaultPartitions',
+        shown,
+        most,
+      )
+      expect([...broker.topics.values()].map(topic => topic.partitionCount())).toEqual([1])
+    },
+  )
+
   test.each([
     ['partitioner', { partitioner: 'random' }, 'random'],
     ['cleanupPolicy', { cleanupPolicy: 'archive' }, 'archive'],
@@ -84,6 +107,17 @@ describe('topics: names and partition counts', () => {
     ['topics', { topics: 'orders' }, 'orders'],
   ] as const)('the option %s of a broker: %j', async (option, options, shown) => {
     await refused(() => new Broker(bad<object>(options)), 'INVALID_CONFIG', option, shown)
+  })
+
+  test.each([[{}], [5], [null]])('the clock %j of a topic or a group that stands alone', async clock => {
+    const shown = clock === null ? 'null' : typeof clock === 'object' ? 'Object' : '5'
+    await refused(() => new Topic('t', bad<object>({ clock })), 'INVALID_CONFIG', 'clock', shown)
+    await refused(
+      () => new ConsumerGroup('g', new Topic('t'), bad<object>({ clock })),
+      'INVALID_CONFIG',
+      'clock',
+      shown,
+    )
   })
 })
 
@@ -175,13 +209,23 @@ describe('publish()', () => {
   })
 })
 
+test.each([
+  ['NO_SUCH_CODE', {}, '"NO_SUCH_CODE"'],
+  ['toString', {}, '"toString"'],
+  ['CLOSED', undefined, 'undefined'],
+])('a MillraceError of code %j and details %j is a TypeError', async (code, details, shown) => {
+  await wrongKind(() => new MillraceError(bad<'CLOSED'>(code), bad(details)), shown)
+})
+
 describe('partitions: offsets and times', () => {
-  test.each([[-1], [4], [2 ** 53]])('read(%j) of three records is OFFSET_OUT_OF_RANGE', async offset => {
+  test.each([
+    [-1, '0 to 2^53 - 1'],
+    [4, '0 to 3'],
+    [2 ** 53, '0 to 2^53 - 1'],
+  ])('read(%j) of three records is OFFSET_OUT_OF_RANGE, and the range is %s', async (offset, range) => {
     const { orders } = world()
     fill(orders, 0, 3)
-    const error = await caught(() => orders.partitions[0]!.read(offset))
-    expect(error).toMatchObject({ code: 'OFFSET_OUT_OF_RANGE' })
-    expect((error as Error).message).toContain(String(offset))
+    await refused(() => orders.partitions[0]!.read(offset), 'OFFSET_OUT_OF_RANGE', String(offset), range)
   })
 
   test.each([[0.5], [Number.NaN], ['1'], [undefined]])('read(%j) is a TypeError', async offset => {
@@ -194,14 +238,14 @@ describe('partitions: offsets and times', () => {
     const { orders } = world()
     fill(orders, 0, 3)
     orders.partitions[0]!.deleteRecords(2)
-    await refused(() => orders.partitions[0]!.read(1), 'OFFSET_OUT_OF_RANGE', 'orders-0', '1')
+    await refused(() => orders.partitions[0]!.read(1), 'OFFSET_OUT_OF_RANGE', 'orders-0', '1', '2 to 3')
     expect(orders.partitions[0]!.read(3)).toEqual([])
   })
 
   test('deleteRecords() beyond the end is OFFSET_OUT_OF_RANGE, and drops nothing', async () => {
     const { orders } = world()
     fill(orders, 0, 3)
-    await refused(() => orders.partitions[0]!.deleteRecords(4), 'OFFSET_OUT_OF_RANGE', 'orders-0', '4')
+    await refused(() => orders.partitions[0]!.deleteRecords(4), 'OFFSET_OUT_OF_RANGE', 'orders-0', '4', '0 to 3')
     expect(orders.partitions[0]!.startOffset).toBe(0)
   })
 
@@ -274,6 +318,37 @@ describe('groups: options', () => {
     const { group } = world()
     await refused(() => group.join(bad(options)), 'INVALID_CONFIG', option, shown)
     expect([group.generation, group.members]).toEqual([0, []])
+  })
+
+  test.each([
+    [{ topic: 'orders', partition: 0 }, undefined, 'Object'],
+    ['orders', undefined, 'undefined'],
+    ['orders', '0', '"0"'],
+  ])(
+    'committed(), position() and seek() of %j, %j are TypeErrors, not places that nobody has been to',
+    async (...args) => {
+      const [topic, partition, shown] = args
+      const { group } = world()
+      const consumer = group.join()
+      await wrongKind(() => group.committed(bad(topic), bad(partition)), 'committed()', shown)
+      await wrongKind(() => consumer.position(bad(topic), bad(partition)), 'position()', shown)
+      await wrongKind(() => consumer.seek(bad(topic), bad(partition), 0), 'seek()', shown)
+    },
+  )
+
+  test('a list of topics says what it is to be: names in join(), topics for a group that stands alone', async () => {
+    const { group } = world()
+    await refused(() => group.join({ topics: bad('orders') }), 'INVALID_CONFIG', 'an array of names', '"orders"')
+    await refused(() => group.join({ topics: [] }), 'INVALID_CONFIG', 'one at least')
+    const two = [new Topic('orders'), new Topic('orders')]
+    await refused(() => new ConsumerGroup('g', two), 'INVALID_CONFIG', 'topics of different names', 'orders,orders')
+    await refused(() => new ConsumerGroup('g', bad<never>([])), 'INVALID_CONFIG', 'a Topic in memory', 'one at least')
+    await refused(
+      () => new ConsumerGroup('g', bad<never>(['orders'])),
+      'INVALID_CONFIG',
+      'a Topic in memory',
+      '"orders"',
+    )
   })
 
   test('join() with the id of a live member is INVALID_CONFIG, and changes nothing', async () => {

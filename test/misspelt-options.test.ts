@@ -1,4 +1,4 @@
-import { Broker, ConsumerGroup, Topic } from 'millrace'
+import { Broker, ConsumerGroup, keyedPartitioner, Topic } from 'millrace'
 import { simulate, testBroker } from 'millrace/testing'
 import { expect, test } from 'vitest'
 import { refused } from './groups/support-c.js'
@@ -34,6 +34,7 @@ test.each<[string, (misspelt: object) => unknown, string, string]>([
     'group options',
     'commitMode',
   ],
+  ['keyedPartitioner()', o => keyedPartitioner(bad<object>(o)), 'options of keyedPartitioner()', 'seed'],
   ['join()', o => group.join(bad<object>(o)), 'join options', 'onAssigned'],
   ['poll()', o => group.join().poll(bad<object>(o)), 'poll options', 'timeoutMs'],
   ['run()', o => group.join().run(() => {}, bad<object>(o)), 'run options', 'concurrency'],
@@ -42,6 +43,16 @@ test.each<[string, (misspelt: object) => unknown, string, string]>([
   ['read()', o => broker.topic('orders').read(bad<object>(o)), 'read options', 'until'],
 ])('%s refuses an option that it does not know, and names those that it does', async (_, call, where, known) => {
   await refused(() => call({ tiemoutMs: 5 }), 'INVALID_CONFIG', 'tiemoutMs must be left out', where, known, '5')
+  expect([broker.topics.size, broker.groups.size]).toEqual([1, 1])
+})
+
+// Each would have been ignored: a broker has one clock for all, and a group without a broker is given its topics.
+test.each<[string, () => unknown, string]>([
+  ['createTopic()', () => broker.createTopic(bad<'orders'>('other'), bad<object>({ clock: Date })), 'clock'],
+  ['group()', () => broker.group('other', bad<{ topics: 'orders' }>({ topics: 'orders', clock: Date })), 'clock'],
+  ['new ConsumerGroup()', () => new ConsumerGroup('g', new Topic('t'), bad<object>({ topics: ['u'] })), 'topics'],
+])('%s refuses what is an option elsewhere', async (_, call, option) => {
+  await refused(call, 'INVALID_CONFIG', `${option} must be left out`)
   expect([broker.topics.size, broker.groups.size]).toEqual([1, 1])
 })
 

@@ -106,7 +106,7 @@ describe('from', () => {
 
   test('beyond the end is OFFSET_OUT_OF_RANGE', async () => {
     const { orders } = timed()
-    expectCode(await caught(() => tailOf(orders, { from: 4 }).next()), 'OFFSET_OUT_OF_RANGE', '4')
+    expectCode(await caught(() => tailOf(orders, { from: 4 }).next()), 'OFFSET_OUT_OF_RANGE', '4', '0 to 3')
   })
 })
 

@@ -6,10 +6,14 @@ export function refuse(option: string, value: unknown, expected: string): never 
   throw new MillraceError('INVALID_CONFIG', { option, value, expected })
 }
 
-/** A whole number of at least `least` that a double holds exactly. */
-export function checkWhole(option: string, value: unknown, least: number): void {
-  if (!Number.isSafeInteger(value) || (value as number) < least)
-    refuse(option, value, `a whole number of at least ${least}`)
+/** A whole number of at least `least`, and at most `most`, that a double holds exactly. */
+export function checkWhole(option: string, value: unknown, least: number, most?: number): void {
+  if (
+    !Number.isSafeInteger(value) ||
+    (value as number) < least ||
+    (value as number) > (most ?? Number.MAX_SAFE_INTEGER)
+  )
+    refuse(option, value, `a whole number of at least ${least}${most === undefined ? '' : `, at most ${most}`}`)
 }
 
 export function checkOneOf(option: string, value: unknown, allowed: readonly unknown[]): void {
@@ -48,4 +52,10 @@ export function checkTopicPartitions(option: string, list: unknown): asserts lis
     if (typeof topic !== 'string' || !Number.isInteger(partition))
       refuse(option, entry, 'an array of { topic, partition }')
   }
+}
+
+/** The two first arguments of a call: what they are, not whether there is such a partition. */
+export function checkPlace(call: string, topic: unknown, partition: unknown): void {
+  if (typeof topic !== 'string' || typeof partition !== 'number')
+    throw new TypeError(`${call} takes a topic and a partition; got ${show(topic)}, ${show(partition)}`)
 }

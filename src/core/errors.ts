@@ -2,7 +2,8 @@
 export interface ErrorDetails {
   INVALID_CONFIG: { option: string; value: unknown; expected: string }
   INVALID_TOPIC_EXCEPTION: { topic: string }
-  INVALID_PARTITIONS: { topic: string; partitions: number }
+  /** `most`: where there is a largest number. */
+  INVALID_PARTITIONS: { topic: string; partitions: number; most?: number }
   TOPIC_ALREADY_EXISTS: { topic: string }
   INVALID_RECORD: { topic: string; reason: string }
   NO_OFFSET_FOR_PARTITION: { group: string; topic: string; partition: number }
@@ -12,7 +13,8 @@ export interface ErrorDetails {
   REQUEST_TIMED_OUT: { what: string; timeoutMs: number }
   UNKNOWN_TOPIC_OR_PARTITION: { topic: string; partition?: number }
   ILLEGAL_GENERATION: { group: string; generation: number; current: number }
-  OFFSET_OUT_OF_RANGE: { topic: string; partition: number; offset: number }
+  /** `startOffset` and `endOffset`: what could have been read, where that is known. */
+  OFFSET_OUT_OF_RANGE: { topic: string; partition: number; offset: number; startOffset?: number; endOffset?: number }
   UNKNOWN_MEMBER_ID: { group: string; memberId: string }
   FENCED_INSTANCE_ID: { group: string; instanceId: string }
   NOT_ASSIGNED: { topic: string; partition: number }
@@ -38,12 +40,18 @@ export type ErrorCode = keyof ErrorDetails
 
 const at = ({ topic, partition }: { topic: string; partition: number }): string => `${topic}-${partition}`
 
+/** Of a log, or else of all logs: what an offset can be. */
+function rangeOf({ offset, startOffset, endOffset }: ErrorDetails['OFFSET_OUT_OF_RANGE']): string {
+  if (startOffset !== undefined && endOffset !== undefined) return `, which is ${startOffset} to ${endOffset}`
+  return offset < 0 || offset > Number.MAX_SAFE_INTEGER ? ': offsets are 0 to 2^53 - 1' : ''
+}
+
 const messages: { readonly [Code in ErrorCode]: (details: ErrorDetails[Code], handler?: string) => string } = {
   INVALID_CONFIG: d => `${d.option} must be ${d.expected}; got ${show(d.value)}`,
   INVALID_TOPIC_EXCEPTION: d =>
     `${show(d.topic)} is no topic name: 1 to 249 of a-z, A-Z, 0-9, ".", "_" and "-", and not "." or ".."`,
   INVALID_PARTITIONS: d =>
-    `Topic ${d.topic} can't have ${show(d.partitions)} partitions: a whole number of at least 1, and partitions only grow`,
+    `Topic ${d.topic} can't have ${show(d.partitions)} partitions: a whole number of at least 1${d.most === undefined ? '' : `, at most ${d.most}`}, and partitions only grow`,
   TOPIC_ALREADY_EXISTS: d => `Topic ${d.topic} exists already`,
   INVALID_RECORD: d => `Record for topic ${d.topic} refused: ${d.reason}`,
   NO_OFFSET_FOR_PARTITION: d =>
@@ -59,7 +67,7 @@ const messages: { readonly [Code in ErrorCode]: (details: ErrorDetails[Code], ha
       : `There is no partition ${show(d.partition)} of topic ${d.topic}`,
   ILLEGAL_GENERATION: d =>
     `Commit refused: it names a partition that this consumer does not own (any more); its assignment is of generation ${d.generation}, group ${d.group} is at ${d.current}`,
-  OFFSET_OUT_OF_RANGE: d => `Offset ${d.offset} is out of the range of ${at(d)}`,
+  OFFSET_OUT_OF_RANGE: d => `Offset ${d.offset} is out of the range of ${at(d)}${rangeOf(d)}`,
   UNKNOWN_MEMBER_ID: d => `${d.memberId} is not a member of group ${d.group}: it was closed, crashed or expelled`,
   FENCED_INSTANCE_ID: d =>
     `A newer member of group ${d.group} has joined as instance ${d.instanceId}: this one is out for good`,
@@ -104,6 +112,8 @@ export class MillraceError<C extends ErrorCode = ErrorCode> extends Error {
 
   /** `handler`: whose callback it was, for the message. */
   constructor(code: C, details: ErrorDetails[C], options?: ErrorOptions & { retriable?: boolean; handler?: string }) {
+    if (!Object.hasOwn(messages, code) || typeof details !== 'object' || details === null)
+      throw new TypeError(`A MillraceError takes one of its codes, and details; got ${show(code)}, ${show(details)}`)
     super(messages[code](details, options?.handler), options)
     this.code = code
     this.details = details

@@ -47,7 +47,6 @@ export class Membership<M extends object, H extends object> {
       list.length === 0
         ? new Map()
         : validateAssignment(assignor.name, assignor.assign(members, topics), members, topics)
-    for (const slot of this.slots) slot.target = []
     this.slots.clear()
     this.#targets.clear()
     for (const [topic, count] of topics) this.#targets.set(topic, new Array<Slot<M> | undefined>(count).fill(undefined))

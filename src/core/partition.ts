@@ -45,7 +45,7 @@ export interface PartitionLogOptions<V> {
 }
 
 /** What may go, and when it is now; what is not given holds back nothing and drops nothing. */
-export interface RetentionLimits {
+interface RetentionLimits {
   /** Milliseconds. */
   readonly now: number
   /** Milliseconds by record timestamps. Kafka: retention.ms. */
@@ -278,6 +278,16 @@ export class PartitionLog<V = unknown, K extends Key = string> implements Partit
     throw this.#outOfRange(offset)
   }
 
+  /** Whether a record is left from an offset on and before another: compaction leaves gaps, also at the end. */
+  hasRecords(from: number, before: number): boolean {
+    for (let at = this.#indexOf(from); at < this.#segments.length; at++) {
+      const segment = this.#segments[at]!
+      const slot = segment.slotOf(Math.max(from, this.#startOffset))
+      if (slot < segment.count) return segment.offsetAt(slot) < before
+    }
+    return false
+  }
+
   offsetForTimestamp(timestamp: number): number | undefined {
     if (!Number.isInteger(timestamp) || timestamp < 0)
       throw new TypeError(
@@ -459,7 +469,8 @@ export class PartitionLog<V = unknown, K extends Key = string> implements Partit
   }
 
   #outOfRange(offset: number): MillraceError {
-    return new MillraceError('OFFSET_OUT_OF_RANGE', { topic: this.topic, partition: this.index, offset })
+    const { topic, index: partition, startOffset, endOffset } = this
+    return new MillraceError('OFFSET_OUT_OF_RANGE', { topic, partition, offset, startOffset, endOffset })
   }
 }
 

@@ -1,4 +1,4 @@
-import { refuse } from './check.js'
+import { checkOptions, refuse } from './check.js'
 import { murmur2 } from './murmur2.js'
 import type { Key } from './record.js'
 
@@ -19,7 +19,9 @@ const BATCH_RECORDS = 16
  *
  * @throws INVALID_CONFIG for a seed that is no whole number.
  */
-export function keyedPartitioner({ seed }: { seed?: number | undefined } = {}): Partitioner {
+export function keyedPartitioner(options: { seed?: number | undefined } = {}): Partitioner {
+  checkOptions('options of keyedPartitioner()', options, ['seed'])
+  const { seed } = options
   if (seed !== undefined && !Number.isSafeInteger(seed)) refuse('seed', seed, 'a whole number')
   const random = mulberry32(seed ?? Math.floor(Math.random() * 2 ** 32))
   let current = -1

@@ -81,7 +81,7 @@ export class Segment {
 }
 
 /** The records of a segment that compaction keeps: their slots, ascending. */
-export interface Survivors {
+interface Survivors {
   readonly segment: Segment
   readonly slots: readonly number[]
 }

@@ -109,6 +109,8 @@ describe('read', () => {
       topic: 'orders',
       partition: 3,
       offset: 5,
+      startOffset: 6,
+      endOffset: 11,
     })
   })
 

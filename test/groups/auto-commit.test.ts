@@ -212,6 +212,20 @@ describe('rule 33 (b): while parked, by a timer', () => {
     expect(committed()).toBe(2)
   })
 
+  test('run() that waits commits each time that it has worked, not only the first', async () => {
+    const { clock, group, publish, commits } = setup({ autoCommitIntervalMs: 100 })
+    const consumer = group.join()
+    const running = consumer.run(() => {})
+    for (let round = 1; round <= 3; round++) {
+      await clock.advance(1_000)
+      publish(0, 1)
+      await clock.advance(1_000)
+      expect(commits.at(-1)).toBe(`0=${round}`)
+    }
+    await consumer.close()
+    await running
+  })
+
   test('its timer is unref-ed: it keeps no process alive', async () => {
     const { clock, group, publish } = setupOn(new BusyClock())
     publish(0, 1)

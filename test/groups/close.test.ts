@@ -549,6 +549,22 @@ describe('rule 51: a crash', () => {
     expect((await b.poll()).map(at)).toEqual(['0:0', '0:1'])
   })
 
+  test.each(['crash', 'close', 'expel'] as const)('%s leaves no timer of a poll that was parked', async how => {
+    const { group, clock, drain } = world()
+    const consumer = group.join()
+    const polled = watch(consumer.poll({ timeoutMs: 5_000 }))
+    await drain()
+    if (how === 'crash') crash(consumer)
+    else if (how === 'close') void consumer.close()
+    else {
+      expel(consumer)
+      crash(consumer)
+    }
+    expect(clock.timers).toBe(0)
+    await drain()
+    expect(polled).toMatchObject({ state: 'resolved', value: [] })
+  })
+
   test('is one generation and one leave event', async () => {
     const { group } = world()
     const left: string[] = []

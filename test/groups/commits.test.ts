@@ -58,6 +58,20 @@ describe('rule 28: a commit is applied at the call, all of it or nothing', () =>
   })
 })
 
+test('a listener that scribbles on what it is told of a commit changes nothing', async () => {
+  const { group, publish, committed } = setup({}, 2)
+  group.on('commit', ({ offsets }) => {
+    for (const entry of offsets) Object.assign(entry, { nextOffset: 3 })
+  })
+  publish(0, 3)
+  const consumer = group.join()
+  await consumer.poll()
+  await consumer.commit([{ topic: 'orders', partition: 0, nextOffset: 1 }])
+  group.join()
+  await drain()
+  expect([owned(consumer), committed()]).toEqual([[0], 1])
+})
+
 describe('rule 29: any offset from 0 on is accepted, and position does not move', () => {
   test('a commit may go backwards', async () => {
     const { group, publish, committed } = setup(manual)

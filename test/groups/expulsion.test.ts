@@ -210,6 +210,44 @@ describe('rule 39: maxPollIntervalMs', () => {
     expect(clock.timers).toBe(0)
   })
 
+  test('in run() it counts for a handler that hangs after a long time with nothing to do', async () => {
+    const { clock, group, publish } = setup({ ...manual, maxPollIntervalMs: 1_000 })
+    const left: string[] = []
+    group.on('leave', ({ reason }) => left.push(reason))
+    const consumer = group.join()
+    void consumer.run(() => new Promise(() => {}))
+    await clock.advance(5_000)
+    publish(0, 1)
+    await clock.advance(999)
+    expect(left).toEqual([])
+    await clock.advance(1)
+    expect(left).toEqual(['expelled'])
+    crash(consumer)
+  })
+
+  test.each([
+    ['thrown', () => Promise.reject(new Error('no'))],
+    [
+      'thrown at once',
+      () => {
+        throw new Error('no')
+      },
+    ],
+  ])('in run() it counts for a dead letter that does not arrive, of a handler that has %s', async (_, handler) => {
+    const { clock, group, publish } = setup({ ...manual, maxPollIntervalMs: 1_000 })
+    const left: string[] = []
+    group.on('leave', ({ reason }) => left.push(reason))
+    publish(0, 1)
+    const consumer = group.join()
+    await clock.advance(500)
+    void consumer.run(handler, { deadLetter: { name: 'dead', publish: () => new Promise(() => {}) } })
+    await clock.advance(999)
+    expect(left).toEqual([])
+    await clock.advance(1)
+    expect(left).toEqual(['expelled'])
+    crash(consumer)
+  })
+
   test('its timer is unref-ed: it keeps no process alive', async () => {
     const { clock, group } = setupOn(new BusyClock(), manual)
     const consumer = group.join()

@@ -263,6 +263,15 @@ describe('rule 3: the generation', () => {
     await closing
     expect(told).toEqual([1, 2, 3, 4, 5])
   })
+
+  test('broker.close() closes each of its consumers: as many generations', async () => {
+    const { broker, group } = world()
+    for (let i = 0; i < 3; i++) group.join()
+    const closing = broker.close()
+    expect(group.generation).toBe(6)
+    await closing
+    expect(group.generation).toBe(6)
+  })
 })
 
 describe('rule 4: reconciling', () => {
@@ -557,6 +566,22 @@ describe('rule 8: an assignor that fails', () => {
       [2, 3],
     ])
     expect(errors).toEqual([{ group: 'g', error: expect.any(Error) }])
+  })
+
+  test('it is not asked when nobody is left', async () => {
+    let asked = 0
+    const assign: Assignor['assign'] = (members, topics) => {
+      asked++
+      if (members.length === 0) throw new Error('nobody')
+      return stickyAssignor.assign(members, topics)
+    }
+    const { group, orders } = world({ assignor: { name: 'for somebody', assign } })
+    const errors: unknown[] = []
+    group.on('error', ({ error }) => errors.push(error))
+    await group.join().close()
+    crash(group.join())
+    orders.addPartitions(5)
+    expect([asked, errors]).toEqual([2, []])
   })
 
   test('so it is on an expiry and on addPartitions', async () => {

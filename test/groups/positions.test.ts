@@ -272,6 +272,34 @@ describe('rule 25: out of range', () => {
     }
   })
 
+  test('the event of run() names what was dropped unread, not what its handlers have in hand or will', async () => {
+    const given = world({ partitions: 1 })
+    const { group, orders } = given
+    const told = resets(given)
+    const put = (count: number): void => {
+      for (let i = 0; i < count; i++) orders.publish({ key: 'one', value: 'v' })
+    }
+    put(4)
+    const held = gate()
+    const got: string[] = []
+    const a = group.join()
+    void a.run(
+      record => {
+        got.push(...at([record]))
+        return held.opened
+      },
+      { concurrency: 2 },
+    )
+    await drain()
+    put(6)
+    orders.partitions[0]!.deleteRecords(8)
+    await drain()
+    expect(told).toEqual([{ group: 'g', topic: 'orders', partition: 0, from: 4, to: 8 }])
+    held.open()
+    await drain()
+    expect(got).toEqual(['0@0', '0@1', '0@2', '0@3', '0@8', '0@9'])
+  })
+
   test('with none, poll rejects with OFFSET_OUT_OF_RANGE, the position stays, and a seek helps', async () => {
     const given = world({ partitions: 1, records: 5, autoOffsetReset: 'none' })
     const { group, orders } = given
@@ -280,6 +308,7 @@ describe('rule 25: out of range', () => {
     orders.partitions[0]!.deleteRecords(3)
     const a = group.join()
     for (let i = 0; i < 2; i++) {
+      await expect(a.poll()).rejects.toThrow('Offset 1 is out of the range of orders-0, which is 3 to 5')
       await expect(a.poll()).rejects.toEqual(coded('OFFSET_OUT_OF_RANGE'))
       expect([a.position('orders', 0), a.closed, group.members.length]).toEqual([1, false, 1])
     }

@@ -98,6 +98,20 @@ describe('rule 55: ready()', () => {
     expect([ready.state, where(b.assignment)]).toEqual(['resolved', ['orders-0', 'orders-1']])
   })
 
+  test('resolves when it is to own nothing after all', async () => {
+    const { orders, group, drain } = world()
+    fill(orders, 0, 1)
+    const holder = group.join({ memberId: 'c' })
+    await holder.poll()
+    const heir = group.join({ memberId: 'b' })
+    const ready = watch(heir.ready())
+    await drain()
+    expect([ready.state, group.moves[0]?.to]).toEqual(['pending', 'b'])
+    group.join({ memberId: 'a' })
+    await drain()
+    expect([ready.state, group.moves[0]?.to]).toEqual(['resolved', 'a'])
+  })
+
   test('resolves again and again while nothing changes', async () => {
     const { group } = world()
     const consumer = group.join()
@@ -252,6 +266,35 @@ describe('rule 56: caughtUp()', () => {
     await clock.advance(1)
     expect(caughtUp.state).toBe('resolved')
   })
+
+  test.each(['autoCommit', 'manualCommit'] as const)(
+    'in %s mode what compaction has taken from the end is not waited for',
+    async commitMode => {
+      const { orders, broker, group, clock, drain } = world({
+        commitMode,
+        topic: { cleanupPolicy: 'compact', segmentRecords: 2 },
+      })
+      fill(orders, 0, 2)
+      for (const key of ['gone', 'too']) orders.publish({ key, value: null as never })
+      orders.compact()
+      // Kafka: delete.retention.ms, 24 hours.
+      await clock.advance(24 * 60 * 60 * 1_000)
+      orders.compact()
+      expect([orders.partitions[0]!.read(0).length, orders.partitions[0]!.endOffset]).toEqual([2, 4])
+      const consumer = group.join()
+      const caughtUp = watch(group.caughtUp())
+      void consumer.run((_, { commit }) => commit())
+      await drain()
+      const settled = watch(broker.settled())
+      await drain()
+      expect([caughtUp.state, settled.state]).toEqual(['resolved', 'resolved'])
+      crash(consumer)
+      expect(group.committed('orders', 0)).toBe(2)
+      const again = watch(group.caughtUp())
+      await drain()
+      expect(again.state).toBe('resolved')
+    },
+  )
 
   test('in autoCommit mode does not imply committed', async () => {
     const { orders, group, clock } = world()
@@ -547,22 +590,40 @@ describe('rule 58: settled()', () => {
     expect(settled.state).toBe('resolved')
   })
 
-  test('on a manual clock does not wait for the time of a retry', async () => {
-    const { orders, group, broker, drain, clock } = world()
+  test.each([1, 2])(
+    'on a manual clock does not wait for the time of a retry, with concurrency %i',
+    async concurrency => {
+      const { orders, group, broker, drain, clock } = world()
+      fill(orders, 0, 1)
+      const seen: number[] = []
+      void group.join().run(
+        (_, { attempt }) => {
+          seen.push(attempt)
+          if (attempt === 1) throw new Error('no')
+        },
+        { concurrency, retry: { attempts: 2, backoffMs: 1_000 } },
+      )
+      const settled = watch(broker.settled())
+      await drain()
+      expect([settled.state, seen]).toEqual(['resolved', [1]])
+      await clock.advance(1_000)
+      expect(seen).toEqual([1, 2])
+    },
+  )
+
+  test('nor for that of a record that its handler had committed before it failed', async () => {
+    const { orders, group, broker, drain } = world()
     fill(orders, 0, 1)
-    const seen: number[] = []
     void group.join().run(
-      (_, { attempt }) => {
-        seen.push(attempt)
+      async (_, { attempt, commit }) => {
+        await commit()
         if (attempt === 1) throw new Error('no')
       },
       { retry: { attempts: 2, backoffMs: 1_000 } },
     )
     const settled = watch(broker.settled())
     await drain()
-    expect([settled.state, seen]).toEqual(['resolved', [1]])
-    await clock.advance(1_000)
-    expect(seen).toEqual([1, 2])
+    expect([settled.state, group.committed('orders', 0)]).toEqual(['resolved', 1])
   })
 
   test('on a clock that moves by itself waits for the time of a retry', async () => {

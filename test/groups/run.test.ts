@@ -1,6 +1,7 @@
 import { isMillraceError, MillraceError } from 'millrace'
 import { crash, expel } from 'millrace/testing'
 import { describe, expect, test } from 'vitest'
+import { BusyClock, drain, setupOn } from './support-b.js'
 import { at, expectCode, fill, gate, refused, watch, where, world } from './support-c.js'
 
 describe('rule 43: concurrency, keys and turns', () => {
@@ -23,6 +24,31 @@ describe('rule 43: concurrency, keys and turns', () => {
     end.open()
     await drain()
     expect([most, atWork]).toEqual([4, 0])
+  })
+
+  test('what may start is started in the order of offsets, whichever key was free first', async () => {
+    const { orders, group, drain } = world()
+    for (const key of ['a', 'b', 'a', 'b', 'c']) orders.publish({ key, value: key })
+    const ends = Array.from({ length: 5 }, gate)
+    const begun: number[] = []
+    const consumer = group.join()
+    void consumer.run(
+      ({ offset }) => {
+        begun.push(offset)
+        return ends[offset]!.promise
+      },
+      { concurrency: 3 },
+    )
+    await drain()
+    expect(begun).toEqual([0, 1, 4])
+    consumer.pause()
+    for (const offset of [1, 0]) {
+      ends[offset]!.open()
+      await drain()
+    }
+    consumer.resume()
+    await drain()
+    expect(begun).toEqual([0, 1, 4, 2, 3])
   })
 
   test('by default one handler is at work, over all partitions', async () => {
@@ -278,6 +304,55 @@ describe('rule 43: concurrency, keys and turns', () => {
   })
 })
 
+describe('between two looks of run()', () => {
+  test('a seek starts no record beside a handler from before it, whose key it may have', async () => {
+    const { orders, group, drain } = world()
+    for (const key of ['a', 'b']) orders.publish({ key, value: key })
+    const ends = [gate(), gate(), gate()]
+    const begun: number[] = []
+    const consumer = group.join()
+    void consumer.run(({ offset }) => ends[begun.push(offset) - 1]?.promise, { concurrency: 3 })
+    await drain()
+    consumer.seek('orders', 0, 0)
+    await drain()
+    expect(begun).toEqual([0, 1])
+    ends[0]!.open()
+    await drain()
+    expect(begun).toEqual([0, 1])
+    ends[1]!.open()
+    await drain()
+    expect(begun).toEqual([0, 1, 0, 1])
+  })
+
+  test('the position is past the furthest that was handed out, whichever starts later', async () => {
+    const { orders, group, drain } = world()
+    for (const key of ['a', 'a', 'b']) orders.publish({ key, value: key })
+    const ends = [gate(), gate(), gate()]
+    const consumer = group.join()
+    void consumer.run(({ offset }) => ends[offset]!.promise, { concurrency: 2 })
+    await drain()
+    expect(consumer.position('orders', 0)).toBe(3)
+    ends[0]!.open()
+    await drain()
+    expect(consumer.position('orders', 0)).toBe(3)
+  })
+
+  test('handlers that return no promise leave the other consumers their turn', async () => {
+    const { orders, group, drain } = world({ partitions: 2, maxPollRecords: 1 })
+    fill(orders, 0, 3)
+    fill(orders, 1, 3)
+    const log: string[] = []
+    for (let i = 0; i < 2; i++) void group.join().run(record => void log.push(at(record)))
+    await drain()
+    expect(
+      log
+        .slice(0, 4)
+        .map(text => text[0])
+        .sort(),
+    ).toEqual(['0', '0', '1', '1'])
+  })
+})
+
 describe('rule 44: a move that is pending', () => {
   test('starts no new handler of its partition, and others go on; those in flight finish, then it moves', async () => {
     const { orders, group, drain } = world({ partitions: 2 })
@@ -349,6 +424,28 @@ describe('rule 44: a move that is pending', () => {
     await clock.advance(1)
     expect(where(b.assignment)).toEqual(['orders-2', 'orders-3'])
     expect(handled - before).toBeLessThanOrEqual(4)
+  })
+
+  test('when it is called off, the partition goes on at once, whatever is still at work', async () => {
+    const { orders, group, drain } = world()
+    fill(orders, 0, 1)
+    const end = gate()
+    const begun: string[] = []
+    void group.join({ memberId: 'b' }).run(
+      record => {
+        begun.push(at(record))
+        return record.offset === 0 ? end.promise : undefined
+      },
+      { concurrency: 2 },
+    )
+    await drain()
+    const other = group.join({ memberId: 'a' })
+    fill(orders, 0, 1)
+    await drain()
+    expect([begun, group.moves.length]).toEqual([['0:0'], 1])
+    crash(other)
+    await drain()
+    expect([begun, group.moves]).toEqual([['0:0', '0:1'], []])
   })
 
   test('cuts a back-off of its partition short: the record goes back, a new owner starts with attempt 1', async () => {
@@ -908,6 +1005,20 @@ describe('rule 46: retries and dead letters', () => {
     expect([group.committed('orders', 0), broker.topic('failed').partitions[0]!.endOffset]).toEqual([undefined, 1])
   })
 
+  test('nor over one behind it that has succeeded: nobody has asked for that', async () => {
+    const { orders, group, drain, broker } = world({ commitMode: 'manualCommit' })
+    fill(orders, 0, 3)
+    const first = gate()
+    void group.join().run(({ offset }) => (offset === 0 ? first.promise : undefined), {
+      concurrency: 2,
+      deadLetter: broker.topic('failed'),
+    })
+    await drain()
+    first.fail(new Error('no'))
+    await drain()
+    expect(group.committed('orders', 0)).toBe(1)
+  })
+
   test('a deadLetter that is one of its own topics is INVALID_CONFIG, and the consumer stays usable', async () => {
     const { orders, group } = world()
     fill(orders, 0, 1)
@@ -915,6 +1026,46 @@ describe('rule 46: retries and dead letters', () => {
     await refused(() => consumer.run(() => {}, { deadLetter: orders }), 'INVALID_CONFIG', 'orders')
     expect(consumer.closed).toBe(false)
     expect((await consumer.poll()).map(at)).toEqual(['0:0'])
+  })
+
+  test('the timers of a back-off and of a close are not unref-ed: work is under way', async () => {
+    const { clock, group, publish } = setupOn(new BusyClock(), {
+      maxPollIntervalMs: 9_000,
+      autoCommitIntervalMs: 8_000,
+    })
+    publish(0, 2)
+    const consumer = group.join()
+    const at = async (due: number): Promise<unknown[]> => {
+      await Promise.resolve()
+      return [...clock.timers].filter(timer => timer.due === due).map(timer => clock.unrefs.has(timer))
+    }
+    const end = gate()
+    void consumer.run(
+      ({ offset }) => {
+        if (offset === 0) throw new Error('no')
+        return end.promise
+      },
+      { concurrency: 2, retry: { attempts: 2, backoffMs: 700 } },
+    )
+    await drain()
+    expect(await at(700)).toEqual([false])
+    const closed = consumer.close({ timeoutMs: 3_000 })
+    expect(await at(3_000)).toEqual([false])
+    end.open()
+    await closed
+    expect(clock.timers.size).toBe(0)
+  })
+
+  test('options that are refused change nothing: what a poll has handed out is not finished by them', async () => {
+    const { orders, group } = world({ autoCommitIntervalMs: 0 })
+    fill(orders, 0, 1)
+    const consumer = group.join()
+    await consumer.poll()
+    await refused(() => consumer.run(() => {}, { concurrency: 0 }), 'INVALID_CONFIG', 'concurrency', '0')
+    await refused(() => consumer.run(() => {}, { retry: { attempts: 0 } }), 'INVALID_CONFIG', 'retry.attempts', '0')
+    expect(group.committed('orders', 0)).toBe(undefined)
+    crash(consumer)
+    expect((await group.join().poll()).map(at)).toEqual(['0:0'])
   })
 
   test('a deadLetter that only other members of the group read is accepted', async () => {

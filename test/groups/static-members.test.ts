@@ -1,6 +1,7 @@
-import { rangeAssignor } from 'millrace'
+import { rangeAssignor, stickyAssignor } from 'millrace'
 import { crash, expel } from 'millrace/testing'
 import { describe, expect, test } from 'vitest'
+import { BusyClock, setupOn } from './support-b.js'
 import { at, caught, expectCode, fill, gate, refused, watch, where, world } from './support-c.js'
 
 const leaveBy = {
@@ -62,6 +63,29 @@ describe('rule 53: a seat outlives its static member', () => {
     await clock.advance(1)
     expect([where(two.assignment), group.generation]).toEqual([['orders-0', 'orders-1'], generation + 1])
     expect(group.members.map(({ instanceId }) => instanceId)).toEqual(['two'])
+  })
+
+  test('nobody else can join by the id that a seat is listed under: assignors tell members apart by it', async () => {
+    const { group, drain } = world({ partitions: 2 })
+    await group.join({ instanceId: 'one', memberId: 'm' }).close()
+    await refused(() => group.join({ memberId: 'm' }), 'INVALID_CONFIG', 'memberId', '"m"', 'seat')
+    await refused(() => group.join({ memberId: 'm', instanceId: 'two' }), 'INVALID_CONFIG', 'memberId', '"m"', 'seat')
+    const heir = group.join({ memberId: 'm', instanceId: 'one' })
+    await drain()
+    expect([where(heir.assignment), group.members.length]).toEqual([['orders-0', 'orders-1'], 1])
+  })
+
+  test('a default id is never that of a seat', async () => {
+    const { group } = world({ partitions: 2 })
+    await group.join({ instanceId: 'one', memberId: 'g-0002' }).close()
+    const other = group.join()
+    expect([other.memberId, where(other.assignment)]).toEqual(['g-0003', ['orders-1']])
+  })
+
+  test('the timer of a seat is unref-ed: it keeps no process alive', async () => {
+    const { clock, group } = setupOn(new BusyClock())
+    await group.join({ instanceId: 'one' }).close()
+    expect([...clock.timers].map(timer => [timer.due, clock.unrefs.has(timer)])).toEqual([[45_000, true]])
   })
 
   test('sessionTimeoutMs says how long', async () => {
@@ -196,6 +220,40 @@ describe('rule 53: a seat outlives its static member', () => {
     const { generation } = group
     const again = group.join({ instanceId: 'one', topics: ['audit'] })
     expect([group.generation, where(again.assignment)]).toEqual([generation + 1, ['audit-0']])
+  })
+
+  test('a sticky assignor is shown what the seat had, also when its new member has other topics', async () => {
+    const shown: (readonly [string | undefined, string[]])[][] = []
+    const assignor = {
+      ...stickyAssignor,
+      assign: (...input: Parameters<typeof stickyAssignor.assign>) => {
+        shown.push(input[0].map(({ instanceId, owned }) => [instanceId, where(owned)]))
+        return stickyAssignor.assign(...input)
+      },
+    }
+    const { broker } = world({ partitions: 2 })
+    const group = broker.group('both', { topics: ['orders', 'audit'], assignor })
+    await group.join({ instanceId: 'one', topics: ['orders'] }).close()
+    const again = group.join({ instanceId: 'one' })
+    expect(shown.at(-1)).toEqual([['one', ['orders-0', 'orders-1']]])
+    expect(where(again.assignment)).toEqual(['audit-0', 'orders-0', 'orders-1'])
+  })
+
+  test('who has taken the seat of one that is still closing keeps it when that one has left', async () => {
+    const { orders, group, clock, drain } = world({ sessionTimeoutMs: 1_000 })
+    fill(orders, 0, 1)
+    const end = gate()
+    const older = group.join({ instanceId: 'one' })
+    void older.run(() => end.promise)
+    await drain()
+    const closed = older.close()
+    const newer = group.join({ instanceId: 'one' })
+    expect([where(older.assignment), where(newer.assignment)]).toEqual([['orders-0'], []])
+    end.open()
+    await closed
+    const { generation } = group
+    await clock.advance(5_000)
+    expect([where(newer.assignment), group.generation, group.members.length]).toEqual([['orders-0'], generation, 1])
   })
 
   test('a seat under `latest` keeps the place that the group had pinned', async () => {

@@ -345,6 +345,13 @@ describe('rule 60: delete()', () => {
     expect(group.committed('orders', 0)).toBeUndefined()
   })
 
+  test('caughtUp() of a deleted group is CLOSED, also where there is nothing to read', async () => {
+    const { group } = world()
+    await group.caughtUp()
+    group.delete()
+    await refused(() => group.caughtUp(), 'CLOSED', 'Group g')
+  })
+
   test('a second delete() does nothing to a new group of the name', async () => {
     const { broker, group } = world()
     group.delete()

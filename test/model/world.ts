@@ -1034,6 +1034,8 @@ export class World {
         record.partition === Number(lastHeader(about, '__dlq.errors.partition')),
     )
     if (call === undefined) this.fail(`46: ${member.name} buries ${offset}, which has not failed for good`)
+    // Rule 39: its attempt is at work until the dead letter has arrived.
+    else call.slow = true
     return new Promise<void>((resolve, reject) => {
       this.#pending.push({
         member,

@@ -18,8 +18,6 @@ interface ScheduleOptions<Topics extends object> extends TestBrokerOptions<Topic
   faultRate: number
 }
 
-/** Steps after which a schedule that does not come to rest has failed. */
-const mostSteps = 20_000
 /** Steps after the last of the outside in which processes are still killed. */
 const crashesGoOn = 40
 /** Steps for which a process stays killed, at most. */
@@ -47,8 +45,9 @@ export async function runSchedule<Topics extends object, K extends Key>(
   options: ScheduleOptions<Topics>,
   scenario: (world: World<Topics, K>) => MaybePromise<void>,
   plan: Plan,
+  mostSteps: number,
 ): Promise<Outcome> {
-  const schedule = new Schedule<Topics, K>(options, plan)
+  const schedule = new Schedule<Topics, K>(options, plan, mostSteps)
   await scenario(schedule.world)
   return schedule.run()
 }
@@ -56,6 +55,8 @@ export async function runSchedule<Topics extends object, K extends Key>(
 class Schedule<Topics extends object, K extends Key> {
   readonly world: World<Topics, K>
   readonly #options: ScheduleOptions<Topics>
+  /** After so many, one that does not come to rest has failed. */
+  readonly #mostSteps: number
   readonly #chance: Chance
   readonly #broker: ObservedBroker<Topics, K>
   readonly #scenario = new Scenario<Topics, K>()
@@ -83,9 +84,10 @@ class Schedule<Topics extends object, K extends Key> {
   #idleTurns = 0
   readonly #rest = { since: 0, events: -1, timers: 0 }
 
-  constructor(options: ScheduleOptions<Topics>, plan: Plan) {
+  constructor(options: ScheduleOptions<Topics>, plan: Plan, mostSteps: number) {
     const { crashRate: _, faultRate: __, ...broker } = options
     this.#options = options
+    this.#mostSteps = mostSteps
     this.#chance = new Chance(options.seed, plan)
     this.#broker = new ObservedBroker<Topics, K>(broker)
     const { observer } = this.#broker
@@ -121,8 +123,8 @@ class Schedule<Topics extends object, K extends Key> {
   async #step(): Promise<boolean> {
     const allTaken = this.#acted === this.#scenario.acts.length && !this.#acting
     this.#calm = allTaken && this.#steps > this.#lastActAt + crashesGoOn
-    if (++this.#steps > mostSteps) {
-      this.#fail('rest', 'at the end', new Error(`It does not come to rest within ${mostSteps} steps`))
+    if (++this.#steps > this.#mostSteps) {
+      this.#fail('rest', 'at the end', new Error(`It does not come to rest within ${this.#mostSteps} steps`))
       return false
     }
     if (this.#crashNow()) {

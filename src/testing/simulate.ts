@@ -43,6 +43,8 @@ export interface World<Topics extends object, K extends Key> {
 
 /** How much of the history a failure shows. */
 const shownEvents = 100
+/** Steps after which a schedule that does not come to rest has failed. */
+const mostSteps = 20_000
 
 /** A schedule that breaks a check; its message says how to see it again. */
 export class SimulationError extends Error {
@@ -108,8 +110,8 @@ export async function simulate<Topics extends object = Record<string, unknown>, 
   checkNoClock(options)
   if (typeof scenario !== 'function')
     throw new MillraceError('INVALID_CONFIG', { option: 'scenario', value: scenario, expected: 'a function' })
-  const run = (seed: number, plan: Plan): Promise<Outcome> =>
-    runSchedule<Topics, K>({ ...broker, seed, crashRate, faultRate }, scenario, plan)
+  const run = (seed: number, plan: Plan, steps = mostSteps): Promise<Outcome> =>
+    runSchedule<Topics, K>({ ...broker, seed, crashRate, faultRate }, scenario, plan, steps)
   let steps = 0
   let crashes = 0
   for (let seed = first; seed < first + schedules; seed++) {
@@ -118,7 +120,7 @@ export async function simulate<Topics extends object = Record<string, unknown>, 
     crashes += outcome.met.crashes
     if (outcome.failure === undefined) continue
     const again = await run(seed, everything)
-    const shortest = await shorten(outcome, plan => run(seed, plan))
+    const shortest = await shorten(outcome, (plan, steps) => run(seed, plan, Math.min(steps, mostSteps)))
     throw new SimulationError(seed, outcome, shortest, story(again) === story(outcome))
   }
   return { schedules, steps, crashes }

@@ -672,6 +672,27 @@ describe('a failure', () => {
     expect(failure.message).toMatch(/Found with \d+ steps.*; shortened to 1 step, of which this is all/)
   })
 
+  test('is shortened by tries that are given up once they are far longer than it', async () => {
+    let steps = 0
+    await failureOf(
+      run({ crashRate: 0.1 }, world => {
+        // Goes on for ever, unless it is found out.
+        world.service('echo', broker =>
+          broker
+            .group('echo', { topics: 'results', commitMode: 'manualCommit' })
+            .join()
+            .run(({ value }) => broker.topic('results').publish({ value: value + 1 })),
+        )
+        world.step(() => world.broker.topic('results').publish({ value: 0 }))
+        world.always(() => {
+          steps++
+          expect(world.broker.history.of('left')).toHaveLength(0)
+        })
+      }),
+    )
+    expect(steps).toBeLessThan(5_000)
+  })
+
   test('is not shortened to another: a check that counts keeps what it counts', async () => {
     const failure = await failureOf(
       run({ crashRate: 0.05 }, world => {

@@ -78,7 +78,7 @@ const retriable: readonly ErrorCode[] = [
   'UNKNOWN_TOPIC_OR_PARTITION',
 ]
 /** What a lost answer has waited for. Kafka: request.timeout.ms. */
-const requestTimeoutMs = 30_000
+export const requestTimeoutMs = 30_000
 
 /** The faults of one broker: which operation meets which, and what is still to be met. */
 export class FaultBook implements Faults {

@@ -3,9 +3,10 @@ import { Chance } from './chance.js'
 import type { Effect, Point } from './faults.js'
 import { EventHistory } from './history.js'
 import { advanceToNext, isDue } from './manual-clock.js'
+import { Mishaps } from './mishaps.js'
 import type { Failure, Outcome, Plan } from './plan.js'
 import type { BrokerProcess } from './process.js'
-import { isInLine, Queue } from './queue.js'
+import { Queue } from './queue.js'
 import { type Copy, Scenario } from './scenario.js'
 import type { World } from './simulate.js'
 import { ObservedBroker, type TestBrokerOptions } from './test-broker.js'
@@ -28,7 +29,6 @@ const steadiness = [0, 0, 0.5, 0.9]
 const timeRate = 0.03
 /** Never so far that who has work to do is taken for dead: a group waits for longer. */
 const longestLeapMs = 10_000
-const longestDelayMs = 1_000
 /** Nothing may come of so much time before all is at rest, unless a timer fires for ever. */
 const restMs = 60_000
 const mostTimersAtRest = 200
@@ -58,6 +58,7 @@ class Schedule<Topics extends object, K extends Key> {
   /** After so many, one that does not come to rest has failed. */
   readonly #mostSteps: number
   readonly #chance: Chance
+  readonly #mishaps: Mishaps
   readonly #broker: ObservedBroker<Topics, K>
   readonly #scenario = new Scenario<Topics, K>()
   readonly #queue = new Queue()
@@ -69,12 +70,9 @@ class Schedule<Topics extends object, K extends Key> {
   #acted = 0
   /** One has not ended. */
   #acting = false
-  readonly #late = new WeakMap<Point, Promise<void>>()
   #failure: Failure | undefined
   #steps = 0
   #lastActAt = 0
-  /** How many each process has done of each kind. */
-  readonly #operations = new Map<string, number>()
   /** Who had the last turn. */
   #last: string | undefined
   /** Nothing more is killed or fails. */
@@ -90,11 +88,13 @@ class Schedule<Topics extends object, K extends Key> {
     this.#mostSteps = mostSteps
     this.#chance = new Chance(options.seed, plan)
     this.#broker = new ObservedBroker<Topics, K>(broker)
-    const { observer } = this.#broker
-    observer.turns = {
+    this.#mishaps = new Mishaps(this.#chance, options.faultRate, (fault, process) =>
+      this.#broker.record({ type: 'fault', fault, process }),
+    )
+    this.#broker.observer.effects.turns = {
       takes: point => this.#takes(point),
       before: point => this.#before(point),
-      during: point => this.#effectOn(point),
+      during: point => this.#mishapAt(point),
       after: point => this.#after(point),
       clockOf: process => this.#clocks.get(process),
     }
@@ -301,48 +301,19 @@ class Schedule<Topics extends object, K extends Key> {
   // ── operations of services ──
 
   #before(point: Point): Promise<Effect | undefined> | undefined {
-    return this.#takes(point) ? this.#queue.turn(point, point.operation).then(() => this.#effectOn(point)) : undefined
+    return this.#takes(point) ? this.#queue.turn(point, point.operation).then(() => this.#mishapAt(point)) : undefined
   }
   #after(point: Point): Promise<void> | undefined {
-    const late = this.#late.get(point)
+    const late = this.#mishaps.lateAnswerOf(point)
     if (late !== undefined) return late.then(() => this.#queue.turn(point))
     return this.#takes(point) ? this.#queue.turn(point) : undefined
   }
   #takes({ process }: Point): boolean {
     return process !== undefined && !this.#over && this.#running.has(process)
   }
-  #effectOn(point: Point): Effect | undefined {
-    const { faultRate } = this.#options
-    if (faultRate === 0) return undefined
-    const { operation, process } = point
-    // By whose it is, and which of theirs: what is left out elsewhere changes nothing.
-    const who = `${operation} of ${process}`
-    const n = this.#operations.get(who) ?? 0
-    this.#operations.set(who, n + 1)
-    if (this.#calm || !this.#chance.happens(who, faultRate, n) || !this.#chance.offer('faults')) return undefined
-    const kind = this.#chance.pick(`kind ${who}`, n, 3)
-    const say = (fault: string): void => this.#broker.record({ type: 'fault', fault: `${fault} ${operation}`, process })
-    if (kind === 0) {
-      say('fail')
-      return {
-        error: new MillraceError('UNKNOWN_SERVER_ERROR', { error: `a fault at ${operation}` }, { retriable: true }),
-      }
-    }
-    if (kind === 1 && isInLine(operation)) {
-      say('lose the answer of')
-      const details = { what: `The ${operation}`, timeoutMs: 30_000 }
-      return { lost: new MillraceError('REQUEST_TIMED_OUT', details, { retriable: true }) }
-    }
-    const ms = 1 + this.#chance.pick(`delay ${who}`, n, longestDelayMs)
-    const wait = new Promise<void>(resolve => this.#clocks.get(process!)!.setTimeout(resolve, ms))
-    if (!isInLine(operation) && operation !== 'assign') {
-      say(`delay by ${ms} ms`)
-      return { wait }
-    }
-    // What comes after it is not to overtake it, and a callback begins at once: it is its answer that is late.
-    say(`delay by ${ms} ms the answer of`)
-    this.#late.set(point, wait)
-    return undefined
+
+  #mishapAt(point: Point): Effect | undefined {
+    return this.#mishaps.at(point, this.#calm, this.#clocks.get(point.process!)!)
   }
 
   // ── checks ──

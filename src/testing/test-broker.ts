@@ -187,7 +187,7 @@ export class ObservedBroker<Topics extends object, K extends Key> implements Tes
 
   #observe(id: string, group: MemoryConsumerGroup<any>, topics: readonly string[], manual: boolean): void {
     this.#groups.set(id, group)
-    this.observer.reads(id, topics)
+    this.observer.effects.reads(id, topics)
     if (manual) this.#manual.add(id)
     else this.#manual.delete(id)
     const { join } = group
@@ -195,7 +195,7 @@ export class ObservedBroker<Topics extends object, K extends Key> implements Tes
       const consumer = join.call(group, options)
       const { memberId } = consumer
       this.#consumers.set(`${id}/${memberId}`, consumer)
-      const life = this.observer.lifeOf(id, memberId)
+      const life = this.observer.members.lifeOf(id, memberId)
       const { crash } = consumer
       consumer.crash = () => {
         crash.call(consumer)

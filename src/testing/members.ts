@@ -1,3 +1,5 @@
+import { MillraceError } from '../index.js'
+
 /** Of a member, from its joining on. */
 export interface Life {
   dead: boolean
@@ -15,6 +17,8 @@ export class Members {
   #running: string | undefined
   /** The process that is being killed. */
   #dying: string | undefined
+  /** The service that is being started. */
+  #starting: string | undefined
 
   /** The process whose code is running; undefined for the test's own. */
   get running(): string | undefined {
@@ -29,6 +33,23 @@ export class Members {
     } finally {
       this.#running = before
     }
+  }
+  /** Starts a service, which is to live by the broker that it is given: what it made through another would not die with it. */
+  start<T>(process: string, call: () => T): T {
+    this.#starting = process
+    try {
+      return call()
+    } finally {
+      this.#starting = undefined
+    }
+  }
+  checkJoins(): void {
+    if (this.#starting === undefined || this.#running !== undefined) return
+    throw new MillraceError('INVALID_CONFIG', {
+      option: `The broker of service ${this.#starting}`,
+      value: 'world.broker, which is that of the outside',
+      expected: 'the one that it is started with',
+    })
   }
   /** Kills a process: of its consumers none takes over from another. */
   kill(process: string, act: () => void): void {

@@ -36,6 +36,11 @@ const mostTimersAtRest = 200
 const idleTurns = 64
 /** How many of them before time passes. */
 const patientTurns = 8
+/** Turns that a check may take at the end before time passes, and before it is given up: some milliseconds. */
+const checkTurns = 2_000
+const lastTurns = 20_000
+const mostTimersOfCheck = 50
+const nothingBringsIt = 'It waits for something that neither the services nor the clock bring about'
 
 /**
  * Runs one schedule: at each step a seeded choice lets one waiting operation go on, takes the next step of the outside,
@@ -108,13 +113,13 @@ class Schedule<Topics extends object, K extends Key> {
     await nextTurn()
     while (this.#failure === undefined && (await this.#step())) this.#check()
     this.#over = true
-    const atWork = this.#failure === undefined ? this.#broker.observer.atWork : []
+    const stuck = this.#failure === undefined ? this.#stuck : []
     if (this.#failure === undefined) await this.#finish()
     // Whatever ends with the schedule is no part of it.
     const history = EventHistory.from(this.#broker.history) as EventHistory
     for (const { process } of this.#scenario.copies) if (process?.over === false) process.crash()
     const { met, offered } = this.#chance
-    return { failure: this.#failure, history, atWork, steps: this.#steps, met, offered }
+    return { failure: this.#failure, history, stuck, steps: this.#steps, met, offered }
   }
 
   // ── one step ──
@@ -205,6 +210,15 @@ class Schedule<Topics extends object, K extends Key> {
 
   // ── rest ──
 
+  /** What has not ended though nothing goes on any more. */
+  get #stuck(): readonly string[] {
+    const { observer, faults } = this.#broker
+    return [
+      ...observer.atWork.map(handler => `a handler is still at work: ${handler}`),
+      ...faults.holding.map(hold => `a hold was never released: ${hold.toString()}`),
+    ]
+  }
+
   /** Nothing can go on but time. Whether it did. */
   async #wait(): Promise<boolean> {
     const { clock } = this.#broker
@@ -215,8 +229,7 @@ class Schedule<Topics extends object, K extends Key> {
     if (!this.#acting && (await this.#settled())) return this.#watch()
     if (await advanceToNext(clock)) return true
     if (this.#acting) {
-      const error = new Error('It waits for something that neither the services nor the clock bring about')
-      this.#fail('step', `step ${this.#acted} of the outside`, error)
+      this.#fail('step', `step ${this.#acted} of the outside`, new Error(nothingBringsIt))
     }
     return false
   }
@@ -258,7 +271,7 @@ class Schedule<Topics extends object, K extends Key> {
     }
     let result: unknown
     try {
-      result = copy.start(process)
+      result = this.#broker.observer.members.start(name, () => copy.start(process))
     } catch (error) {
       return failed(error)
     }
@@ -321,12 +334,15 @@ class Schedule<Topics extends object, K extends Key> {
   #check(): void {
     for (const check of this.#scenario.always) {
       try {
-        if (isThenable(check() as unknown))
-          throw new MillraceError('INVALID_CONFIG', {
-            option: 'always',
-            value: check,
-            expected: 'a check that answers at once, without a promise',
-          })
+        const result: unknown = check()
+        if (!isThenable(result)) continue
+        // It is refused, whatever becomes of it.
+        Promise.resolve(result).catch(() => {})
+        throw new MillraceError('INVALID_CONFIG', {
+          option: 'always',
+          value: check,
+          expected: 'a check that answers at once, without a promise',
+        })
       } catch (error) {
         return this.#fail('always', `always, here at step ${this.#steps}`, error)
       }
@@ -336,11 +352,33 @@ class Schedule<Topics extends object, K extends Key> {
   async #finish(): Promise<void> {
     for (const check of this.#scenario.eventually) {
       try {
-        await check()
+        const result = check()
+        if (isThenable(result)) await this.#waitFor(result)
       } catch (error) {
         return this.#fail('eventually', 'eventually', error)
       }
     }
+  }
+
+  /** A check may wait for the clock, or for what takes a while outside of it, but not for ever. */
+  async #waitFor(check: PromiseLike<void>): Promise<void> {
+    let settled = false
+    const outcome = Promise.resolve(check).finally(() => {
+      settled = true
+    })
+    outcome.catch(() => {})
+    const { clock } = this.#broker
+    for (let timers = 0, idle = 0; !settled; idle++) {
+      const patience = clock.timers > 0 && timers < mostTimersOfCheck ? checkTurns : lastTurns
+      if (idle < patience) await nextTurn()
+      else if (patience === lastTurns) throw new Error(nothingBringsIt)
+      else {
+        await advanceToNext(clock)
+        timers++
+        idle = 0
+      }
+    }
+    await outcome
   }
 
   #fail(kind: Failure['kind'], where: string, error: unknown): void {

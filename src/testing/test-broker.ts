@@ -192,6 +192,7 @@ export class ObservedBroker<Topics extends object, K extends Key> implements Tes
     else this.#manual.delete(id)
     const { join } = group
     group.join = options => {
+      this.observer.members.checkJoins()
       const consumer = join.call(group, options)
       const { memberId } = consumer
       this.#consumers.set(`${id}/${memberId}`, consumer)

@@ -95,7 +95,8 @@ export class FaultBook implements Faults {
   }
 
   fail(operation: Operation, options: FaultOptions & { error?: ErrorCode | Error | undefined } = {}): Fault {
-    const error = options?.error
+    checkOptions('fail()', options, [...faultOptions, 'error'])
+    const { error } = options
     checkError(error)
     return this.#plan('fail', operation, options, point => ({ error: errorOf(error, point) }))
   }
@@ -103,19 +104,22 @@ export class FaultBook implements Faults {
   loseAnswer(operation: 'publish' | 'commit', options: FaultOptions = {}): Fault {
     if (operation !== 'publish' && operation !== 'commit')
       throw new TypeError(`Only the answer of a publish or a commit can get lost; got '${String(operation)}'`)
+    checkOptions('loseAnswer()', options, faultOptions)
     return this.#plan('lose the answer of', operation, options, point => ({ lost: timedOut(point) }))
   }
 
   delay(operation: Exclude<Operation, 'publish'>, options: FaultOptions & { ms: number }): Fault {
     refusePublish(operation, 'delayed')
-    checkTime('ms', options?.ms)
+    checkOptions('delay()', options, [...faultOptions, 'ms'])
     const { ms } = options
+    checkTime('ms', ms)
     const wait = (): Effect => ({ wait: new Promise(resolve => this.#clock.setTimeout(resolve, ms)) })
     return this.#plan(`delay by ${ms} ms`, operation, options, wait)
   }
 
   hold(operation: Exclude<Operation, 'publish'>, options: FaultOptions = {}): Hold {
     refusePublish(operation, 'held')
+    checkOptions('hold()', options, faultOptions)
     let reach!: (point: Point) => void
     const reached = new Promise<Point>(resolve => {
       reach = resolve
@@ -145,6 +149,7 @@ export class FaultBook implements Faults {
   }
 
   watch(operation: Operation, options: Omit<FaultOptions, 'times'> = {}): Promise<Point> {
+    checkOptions('watch()', options, places)
     const fits = fitting(operation, options)
     return new Promise(resolve => this.#watchers.push({ fits, resolve }))
   }
@@ -255,12 +260,14 @@ function fitting(operation: Operation, options: Omit<FaultOptions, 'times'>): (t
     (process === undefined || point.process === process) &&
     (when === undefined || asked(when, point))
 }
-/** `error` is of fail(), `ms` of delay(). */
-const faultOptions = ['topic', 'partition', 'group', 'memberId', 'process', 'when', 'times', 'error', 'ms']
+const places = ['topic', 'partition', 'group', 'memberId', 'process', 'when']
+const faultOptions = [...places, 'times']
+function checkOptions(what: string, options: unknown, names: readonly string[]): void {
+  checkKnown(`options of ${what}`, options, names)
+}
 
 /** Where it is to happen; a place that no such operation has would never be met. */
 function checkPlace(operation: Operation, options: Omit<FaultOptions, 'times'>): void {
-  checkKnown('options of faults', options, faultOptions)
   const { partition } = options
   for (const name of ['topic', 'group', 'memberId', 'process'] as const) {
     const value: unknown = options[name]

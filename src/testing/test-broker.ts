@@ -238,6 +238,7 @@ export class ObservedBroker<Topics extends object, K extends Key> implements Tes
     accept: (record: ConsumerRecord<Topics[N], K, N>) => boolean = () => true,
     options: { timeoutMs?: number | undefined } = {},
   ): Promise<ConsumerRecord<Topics[N], K, N>> {
+    checkKnown('options of next()', options, ['timeoutMs'])
     const { timeoutMs = nextTimeoutMs } = options
     if (typeof accept !== 'function')
       throw new MillraceError('INVALID_CONFIG', { option: 'accept', value: accept, expected: 'a function' })

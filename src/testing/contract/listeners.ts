@@ -46,6 +46,38 @@ export const listeners: Promises = {
     },
   ),
 
+  'no listener is called inside a call of the library': given({ orders: 1 }, async w => {
+    let inside = ''
+    const errors: string[] = []
+    const told = (what: string) => (): void => {
+      if (inside !== '') errors.push(`${what} inside ${inside}`)
+    }
+    const within = <T>(call: string, act: () => T): T => {
+      inside = call
+      try {
+        return act()
+      } finally {
+        inside = ''
+      }
+    }
+    const group = w.group()
+    const listeners = { onAssigned: told('onAssigned'), onRevoked: told('onRevoked') }
+    const a = within('join()', () => group.join(listeners))
+    const polled = later(within('poll()', () => a.poll({ timeoutMs: w.shortMs })))
+    await w.ready(a)
+    await w.keep('a poll', polled)
+    const b = within('join()', () => group.join(listeners))
+    const parked = later(within('poll()', () => a.poll()))
+    await w.ready(b)
+    for (const member of [a, b])
+      await w.keep(
+        'close()',
+        within('close()', () => member.close()),
+      )
+    await w.keep('a poll to end with its consumer', parked)
+    same('what was called', errors, [])
+  }),
+
   'onAssigned of a member that has nothing is called with nothing': given({ orders: 1 }, async w => {
     const group = w.group()
     const lists: [number[][], number[][]] = [[], []]

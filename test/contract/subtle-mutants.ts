@@ -1,5 +1,12 @@
 // Engines that are broken in a way that only shows in passing: what contract.d.ts says in half a sentence.
-import { type HandlerContext, MillraceError, type ProducerRecord, type TopicPartition } from '../../src/index.js'
+import {
+  type Clock,
+  type HandlerContext,
+  type JoinOptions,
+  MillraceError,
+  type ProducerRecord,
+  type TopicPartition,
+} from '../../src/index.js'
 import type { Changes } from '../engines/altered.js'
 
 /** How an engine is broken, and the tests that each must catch it. */
@@ -378,17 +385,86 @@ export const subtle: Readonly<Record<string, Mutant>> = {
     },
     caughtBy: ['a record is not done before its dead letter is written'],
   },
-  'does not tell a handler that it is out': {
+  'waits for the next attempt inside the handler': {
     changes: {
+      broker: broker => ({
+        group(id, options) {
+          clock.now = broker.clock
+          return broker.group(id, options)
+        },
+      }),
       consumer: consumer => ({
-        run: (handler, options) =>
-          consumer.run((record, context) => {
-            const { signal } = new AbortController()
-            return handler(record, withIts(context, { signal }))
+        run: (handler, { retry, ...options } = {}) =>
+          consumer.run(async (record, context) => {
+            for (let attempt = 1; ; attempt++) {
+              try {
+                return await handler(record, withIts(context, { attempt }))
+              } catch (error) {
+                if (attempt >= (retry?.attempts ?? 1)) throw error
+                const backoff = retry!.backoffMs ?? 0
+                const ms = typeof backoff === 'number' ? backoff : backoff(attempt)
+                await new Promise<void>(resolve => void clock.now?.setTimeout(resolve, ms))
+              }
+            }
           }, options),
       }),
     },
-    caughtBy: ['a handler whose partition is lost is told by its signal, and what comes of it counts for nothing'],
+    caughtBy: [
+      'a record that waits for its next attempt does not keep its partition from moving',
+      'close() does not wait for the next attempt of what has failed',
+    ],
+  },
+  'fails before the other handlers are done': {
+    changes: {
+      consumer: consumer => ({
+        run: (handler, options) =>
+          new Promise((resolve, reject) => {
+            const seen = async (record: any, context: HandlerContext): Promise<void> => {
+              try {
+                await handler(record, context)
+              } catch (error) {
+                const { topic, partition, offset } = record
+                if (options?.retry === undefined && options?.deadLetter === undefined)
+                  reject(
+                    new MillraceError('HANDLER_FAILED', { topic, partition, offset, attempts: 1 }, { cause: error }),
+                  )
+                throw error
+              }
+            }
+            consumer.run(seen, options).then(resolve, reject)
+          }),
+      }),
+    },
+    caughtBy: ['run() that fails waits for the other handlers, and commits what they have done'],
+  },
+  'closes the consumers of a broker one after the other': {
+    changes: (() => {
+      const consumers = new WeakMap<object, Set<{ close(): Promise<void> }>>()
+      return {
+        broker: broker => ({
+          async close(options) {
+            for (const consumer of consumers.get(broker.clock) ?? []) await consumer.close()
+            await broker.close(options)
+          },
+          group(id, options) {
+            const group = broker.group(id, options)
+            return new Proxy(group, {
+              get(_, name) {
+                const value: unknown = Reflect.get(group, name, group)
+                if (name !== 'join') return typeof value === 'function' ? value.bind(group) : value
+                return (joined: JoinOptions<any>) => {
+                  const consumer = group.join(joined)
+                  const own = consumers.get(broker.clock) ?? new Set()
+                  consumers.set(broker.clock, own.add(consumer))
+                  return consumer
+                }
+              },
+            })
+          },
+        }),
+      } as Changes
+    })(),
+    caughtBy: ['a broker that closes hands nothing to those that close with it'],
   },
   'buries what a handler that is out has failed at': {
     changes: {
@@ -452,6 +528,8 @@ export const subtle: Readonly<Record<string, Mutant>> = {
   },
 }
 
+/** Of the broker of the test that runs. */
+const clock: { now?: Clock } = {}
 /** The context of a handler, but for some of it. */
 const withIts = (
   { attempt, commit, signal, stop }: HandlerContext,

@@ -1,4 +1,4 @@
-import { lastHeader } from '../../index.js'
+import { lastHeader, type TopicPartition } from '../../index.js'
 import { check } from '../runner.js'
 import { same } from './assert.js'
 import { given, later, numbered, type Promises, type Read, valuesOf, type World } from './world.js'
@@ -142,6 +142,88 @@ export const failures: Promises = {
       const waited = times[attempt]! - times[attempt - 1]!
       check(waited >= w.shortMs * 2 - 2, () => `the back-off after attempt ${attempt} took ${waited} ms`)
     }
+  }),
+
+  'a record that waits for its next attempt does not keep its partition from moving': given({ orders: 2 }, async w => {
+    await w.publish('orders', numbered(2, 2))
+    const group = w.group({ ...manual })
+    const a = await w.join(group)
+    const failed: number[] = []
+    const running = w.run(
+      a,
+      ({ partition }) => {
+        failed.push(partition)
+        throw new Error('not yet')
+      },
+      { concurrency: 2, retry: { attempts: 2, backoffMs: w.longMs } },
+    )
+    await w.until('a record of each partition to fail', () => failed.length === 2)
+    const b = group.join()
+    await w.until('a partition to move to the newcomer', () => b.assignment.length === 1)
+    const [{ partition }] = b.assignment as readonly [TopicPartition]
+    same('what the newcomer reads', valuesOf(await w.take(b, 1)), [partition])
+    await w.close(a)
+    await w.keep('run() to end with its consumer', running)
+  }),
+
+  'close() does not wait for the next attempt of what has failed': given({ orders: 1 }, async w => {
+    await w.publish('orders', numbered(2))
+    const group = w.group({ autoCommitIntervalMs: w.longMs })
+    const consumer = await w.join(group)
+    const attempts: number[] = []
+    const running = w.run(
+      consumer,
+      ({ value }, { attempt }) => {
+        if (value === 0) return
+        attempts.push(attempt)
+        throw new Error('not yet')
+      },
+      { retry: { attempts: 2, backoffMs: w.longMs } },
+    )
+    await w.until('a record to fail', () => attempts.length === 1)
+    await w.close(consumer)
+    await w.keep('run() to end with its consumer', running)
+    same('the attempts', attempts, [1])
+    same('committed', await w.committed(group, 'orders', 0), 1)
+    same('what the next member reads', valuesOf(await w.take(await w.join(group), 1)), [1])
+  }),
+
+  'run() that fails waits for the other handlers, and commits what they have done': given({ orders: 2 }, async w => {
+    await w.publish('orders', numbered(4, 2))
+    const group = w.group({ autoCommitIntervalMs: w.longMs })
+    const gate = w.gate()
+    const begun: number[] = []
+    let over = false
+    const running = w.run(
+      await w.join(group),
+      async ({ value }) => {
+        begun.push(value)
+        if (value === 0) {
+          await gate.opened
+          return
+        }
+        // Not before the other is at work.
+        await w.until('both to be at work', () => begun.length === 2)
+        throw new Error('poison')
+      },
+      { concurrency: 2 },
+    )
+    const refused = later(
+      w
+        .refused('run() of a handler that fails', 'HANDLER_FAILED', () => running)
+        .finally(() => {
+          over = true
+        }),
+    )
+    await w.until('both to be at work', () => begun.length === 2)
+    await w.pass(w.shortMs)
+    check(!over, () => 'run() was over while a handler was at work')
+    gate.open()
+    const { details } = await refused
+    same('which one failed', details.partition, 1)
+    same('what was begun', begun.sort(), [0, 1])
+    same('committed of what was done', await w.committed(group, 'orders', 0), 1)
+    same('committed of what has failed', (await w.committed(group, 'orders', 1)) ?? 0, 0)
   }),
 
   'what throws after its commit is tried again, but does not go back': given({ orders: 1 }, async w => {

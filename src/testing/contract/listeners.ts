@@ -146,6 +146,21 @@ export const listeners: Promises = {
       same(`committed of partition ${partition}`, await w.committed(group, 'orders', partition), 1)
   }),
 
+  'a broker that closes hands nothing to those that close with it': given({ orders: 4 }, async w => {
+    const group = w.group()
+    const log: string[] = []
+    const members = ['a', 'b'].map(who => group.join({ onAssigned: heard(log, who), onRevoked: () => w.turns(3) })) as [
+      Member,
+      Member,
+    ]
+    await w.ready(...members)
+    await w.until('two partitions each', () => members.every(({ assignment }) => assignment.length === 2))
+    await w.ready(...members)
+    log.length = 0
+    await w.keep('the broker to close', w.broker.close())
+    same('what was assigned meanwhile', log, [])
+  }),
+
   'a commit inside onRevoked stands': given({ orders: 2 }, async w => {
     await w.publish('orders', numbered(10, 2))
     const group = w.group({ autoCommitIntervalMs: w.longMs })

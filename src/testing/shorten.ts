@@ -1,7 +1,7 @@
 import { everything, type Kind, kinds, type Outcome, type Plan } from './plan.js'
 
 /** Steps taken, in all the schedules tried, for a shorter one. */
-const mostSteps = 200_000
+const mostSteps = 60_000
 const mostTries = 400
 /** One that goes on for so many times as long as what was found is no shorter, and will not end. */
 const longerBy = 10

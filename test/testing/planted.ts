@@ -10,14 +10,14 @@ export interface Topics {
   steps: { id: number }
 }
 type Jobs = Broker<Topics>
-export type Service = (broker: Jobs) => unknown
+export type Service<T extends object> = (broker: Broker<T>) => unknown
 
-export interface Bug {
-  readonly wrong: Service
-  readonly right: Service
+export interface Bug<T extends object> {
+  readonly wrong: Service<T>
+  readonly right: Service<T>
 }
 /** A scenario that says with which of the two it is played; what the two share is made anew for each schedule. */
-type Play = (world: World<Topics, string>, pick: (bug: Bug) => Service) => void
+type Play<T extends object> = (world: World<T, string>, pick: (bug: Bug<T>) => Service<T>) => void
 
 export const topics = { jobs: { partitions: 2 }, results: {} }
 const members = (broker: Jobs, commitMode: 'autoCommit' | 'manualCommit' = 'manualCommit') =>
@@ -31,14 +31,14 @@ const results = (world: World<Topics, string>): number[] =>
 const allDone = (world: World<Topics, string>, count = 6): void =>
   world.eventually(() => expect([...new Set(results(world))].sort()).toEqual([...Array(count).keys()]))
 
-export interface Planted {
-  readonly play: Play
+export interface Planted<T extends object> {
+  readonly play: Play<T>
   readonly options?: { faultRate?: number; crashRate?: number }
   /** What the failure must be about: the check that the bug breaks. */
   readonly finds: RegExp
 }
 
-export const planted: Record<string, Planted> = {
+export const planted: Record<string, Planted<Topics>> = {
   'commits before the work': {
     finds: /eventually/,
     play(world, pick) {
@@ -178,7 +178,7 @@ export const planted: Record<string, Planted> = {
       let total = 0
       const paidForGood = new Set<number>()
       const counting =
-        (memory: () => Set<number>): Service =>
+        (memory: () => Set<number>): Service<Topics> =>
         broker => {
           const paid = memory()
           return members(broker)
@@ -233,7 +233,7 @@ export const planted: Record<string, Planted> = {
     play(world, pick) {
       const stored = new Map<number, { sum: number; next: number }>() // by partition, in another system
       const summing =
-        (forget: boolean): Service =>
+        (forget: boolean): Service<Topics> =>
         broker => {
           const cache = new Map<number, { sum: number; next: number }>()
           const drop = (partitions: readonly { partition: number }[]): void => {
@@ -261,7 +261,7 @@ export const planted: Record<string, Planted> = {
     finds: /eventually/,
     play(world, pick) {
       const loop =
-        (each: boolean): Service =>
+        (each: boolean): Service<Topics> =>
         async broker => {
           const consumer = members(broker).join()
           const work = async (record: ConsumerRecord<{ id: number }, string, 'jobs'>): Promise<void> => {
@@ -365,7 +365,7 @@ export const planted: Record<string, Planted> = {
       world.broker.createTopic('steps', { partitions: 2, partitioner: roundRobinPartitioner() })
       const latest = new Map<number, number>()
       const passing =
-        (keyed: boolean): Service =>
+        (keyed: boolean): Service<Topics> =>
         broker =>
           members(broker)
             .join()
@@ -397,7 +397,7 @@ export const planted: Record<string, Planted> = {
     play(world, pick) {
       const written: number[] = []
       const collecting =
-        (manual: boolean): Service =>
+        (manual: boolean): Service<Topics> =>
         async broker => {
           const consumer = broker
             .group('workers', {
@@ -468,7 +468,7 @@ export const planted: Record<string, Planted> = {
     play(world, pick) {
       let stock = 2
       const selling =
-        (reserve: boolean): Service =>
+        (reserve: boolean): Service<Topics> =>
         broker =>
           members(broker)
             .join()
@@ -496,7 +496,7 @@ export const planted: Record<string, Planted> = {
       const working = new Set<number>()
       let together = 0
       const sleeping =
-        (maxPollIntervalMs: number): Service =>
+        (maxPollIntervalMs: number): Service<Topics> =>
         broker =>
           broker
             .group('workers', { topics: 'jobs', commitMode: 'manualCommit', maxPollIntervalMs })
@@ -520,7 +520,7 @@ export const planted: Record<string, Planted> = {
     play(world, pick) {
       const row = { count: 0, next: 0 } // in another system
       const counting =
-        (atOnce: boolean): Service =>
+        (atOnce: boolean): Service<Topics> =>
         broker =>
           broker
             .group('workers', { topics: 'results', commitMode: 'manualCommit' })

@@ -1,7 +1,9 @@
-import { type ErrorCode, type ErrorDetails, isMillraceError, MillraceError, type TopicPartition } from '../index.js'
+import { type ErrorCode, MillraceError, type TopicPartition } from '../index.js'
+import { checkError, errorOf, timedOut } from './fault-errors.js'
 import { errorText } from './history.js'
 import { checkKnown } from './known-options.js'
 import { checkTime, type ManualClock } from './manual-clock.js'
+import { refuse } from './runner.js'
 
 export type Operation = 'publish' | 'poll' | 'handle' | 'commit' | 'assign' | 'revoke'
 /** One operation about to be done, as far as it is known then. */
@@ -70,16 +72,6 @@ interface Touched {
 }
 
 const operations: readonly Operation[] = ['publish', 'poll', 'handle', 'commit', 'assign', 'revoke']
-const retriable: readonly ErrorCode[] = [
-  'REQUEST_TIMED_OUT',
-  'NETWORK_EXCEPTION',
-  'NOT_ENOUGH_REPLICAS',
-  'CORRUPT_MESSAGE',
-  'UNKNOWN_TOPIC_OR_PARTITION',
-]
-/** What a lost answer has waited for. Kafka: request.timeout.ms. */
-export const requestTimeoutMs = 30_000
-
 /** The faults of one broker: which operation meets which, and what is still to be met. */
 export class FaultBook implements Faults {
   readonly #clock: ManualClock
@@ -281,9 +273,6 @@ function checkPlace(operation: Operation, options: Omit<FaultOptions, 'times'>):
     if (operation === 'publish' && options[name] !== undefined)
       refuse(name, options[name], 'none: a publish is of no group')
 }
-function refuse(option: string, value: unknown, expected: string): never {
-  throw new MillraceError('INVALID_CONFIG', { option, value, expected })
-}
 function asked(when: (point: Point) => boolean, point: Point): boolean {
   try {
     return when(point)
@@ -302,51 +291,4 @@ function describe({ when, times: _, ...where }: FaultOptions & { error?: unknown
     .filter(([name, value]) => value !== undefined && name !== 'error' && name !== 'ms')
     .map(([name, value]) => `${name} ${String(value)}`)
   return `${parts.length === 0 ? '' : ` of ${parts.join(', ')}`}${when === undefined ? '' : ' where when() holds'}`
-}
-
-function checkError(error: unknown): void {
-  if (error === undefined || error instanceof Error || isMillraceError(error)) return
-  try {
-    errorOf(error as ErrorCode, { operation: 'publish' })
-  } catch {
-    refuse('error', error, 'an Error or one of its codes')
-  }
-}
-function errorOf(error: ErrorCode | Error | undefined, point: Point): unknown {
-  if (error instanceof Error || isMillraceError(error)) return error
-  if (error === undefined)
-    return new MillraceError('UNKNOWN_SERVER_ERROR', { error: `a fault at ${point.operation}` }, { retriable: true })
-  return new MillraceError(error, detailsOf(point) as ErrorDetails[typeof error], {
-    retriable: retriable.includes(error),
-  })
-}
-function timedOut(point: Point): MillraceError {
-  return new MillraceError('REQUEST_TIMED_OUT', detailsOf(point), { retriable: true })
-}
-
-/** Enough for the message of any code. */
-function detailsOf({
-  operation,
-  topic = 'unknown',
-  partition = 0,
-  offset = 0,
-  group = 'unknown',
-  memberId = 'unknown',
-}: Point) {
-  const reason = `a fault at ${operation}`
-  return {
-    ...{
-      what: `The ${operation}`,
-      timeoutMs: requestTimeoutMs,
-      error: reason,
-      reason,
-      topic,
-      partition,
-      offset,
-      group,
-    },
-    ...{ memberId, instanceId: memberId, generation: 0, current: 0, members: 1, attempts: 1, partitions: 1, bytes: 0 },
-    ...{ address: undefined, needed: 'nothing', mechanism: 'none', store: 'unknown' },
-    ...{ option: `the ${operation}`, value: 'a fault', expected: 'what the broker takes' },
-  }
 }

@@ -1,6 +1,7 @@
 import { type Clock, MillraceError } from '../index.js'
 import type { Chance } from './chance.js'
-import { type Effect, type Point, requestTimeoutMs } from './faults.js'
+import { requestTimeoutMs } from './fault-errors.js'
+import type { Effect, Point } from './faults.js'
 import { isInLine } from './queue.js'
 
 const longestDelayMs = 1_000

@@ -1,6 +1,7 @@
 import { type Key, type MaybePromise, MillraceError } from '../index.js'
 import { checkKnown } from './known-options.js'
 import type { BrokerProcess } from './process.js'
+import { refuse } from './runner.js'
 import type { World } from './simulate.js'
 import type { TestBroker } from './test-broker.js'
 
@@ -78,7 +79,4 @@ function checkFunction(option: string, value: unknown): void {
 }
 function checkCount(option: string, value: unknown): void {
   if (!Number.isSafeInteger(value) || (value as number) < 1) refuse(option, value, 'a whole number of at least 1')
-}
-function refuse(option: string, value: unknown, expected: string): never {
-  throw new MillraceError('INVALID_CONFIG', { option, value, expected })
 }

@@ -1,11 +1,13 @@
-import { type Clock, type Key, type MaybePromise, MillraceError } from '../index.js'
+import type { Clock, Key, MaybePromise } from '../index.js'
 import { Chance } from './chance.js'
+import { checkAlways, checkEventually, nothingBringsIt } from './checks.js'
 import type { Effect, Point } from './faults.js'
 import { EventHistory } from './history.js'
 import { advanceToNext, isDue } from './manual-clock.js'
 import { Mishaps } from './mishaps.js'
 import type { Failure, Outcome, Plan } from './plan.js'
 import type { BrokerProcess } from './process.js'
+import { processClock } from './process-clock.js'
 import { Queue } from './queue.js'
 import { type Copy, Scenario } from './scenario.js'
 import type { World } from './simulate.js'
@@ -36,11 +38,6 @@ const mostTimersAtRest = 200
 const idleTurns = 64
 /** How many of them before time passes. */
 const patientTurns = 8
-/** Turns that a check may take at the end before time passes, and before it is given up: some milliseconds. */
-const checkTurns = 2_000
-const lastTurns = 20_000
-const mostTimersOfCheck = 50
-const nothingBringsIt = 'It waits for something that neither the services nor the clock bring about'
 
 /**
  * Runs one schedule: at each step a seeded choice lets one waiting operation go on, takes the next step of the outside,
@@ -259,7 +256,12 @@ class Schedule<Topics extends object, K extends Key> {
   #start(copy: Copy<Topics, K>): void {
     copy.incarnation++
     const name = copy.incarnation === 1 ? copy.name : `${copy.name} (${copy.incarnation})`
-    this.#clocks.set(name, this.#clockOf(name))
+    const clock = processClock(
+      this.#broker.clock,
+      () => this.#running.has(name),
+      error => this.#fail('service', `a timer of service ${name}`, error),
+    )
+    this.#clocks.set(name, clock)
     this.#running.set(name, copy)
     const process = this.#broker.process(name) as BrokerProcess<Topics, K>
     copy.process = process
@@ -276,25 +278,6 @@ class Schedule<Topics extends object, K extends Key> {
       return failed(error)
     }
     Promise.resolve(result).catch(failed)
-  }
-
-  /** The broker's, whose timers die with the process. */
-  #clockOf(process: string): Clock {
-    const { clock } = this.#broker
-    const fire = (fn: () => void): void => {
-      if (!this.#running.has(process)) return
-      try {
-        fn()
-      } catch (error) {
-        this.#fail('service', `a timer of service ${process}`, error)
-      }
-    }
-    return {
-      manual: true,
-      now: () => clock.now(),
-      setTimeout: (fn, ms) => clock.setTimeout(() => fire(fn), ms),
-      clearTimeout: handle => clock.clearTimeout(handle),
-    }
   }
 
   #crash(copy: Copy<Topics, K>): void {
@@ -332,53 +315,18 @@ class Schedule<Topics extends object, K extends Key> {
   // ── checks ──
 
   #check(): void {
-    for (const check of this.#scenario.always) {
-      try {
-        const result: unknown = check()
-        if (!isThenable(result)) continue
-        // It is refused, whatever becomes of it.
-        Promise.resolve(result).catch(() => {})
-        throw new MillraceError('INVALID_CONFIG', {
-          option: 'always',
-          value: check,
-          expected: 'a check that answers at once, without a promise',
-        })
-      } catch (error) {
-        return this.#fail('always', `always, here at step ${this.#steps}`, error)
-      }
+    try {
+      checkAlways(this.#scenario.always)
+    } catch (error) {
+      this.#fail('always', `always, here at step ${this.#steps}`, error)
     }
   }
-
   async #finish(): Promise<void> {
-    for (const check of this.#scenario.eventually) {
-      try {
-        const result = check()
-        if (isThenable(result)) await this.#waitFor(result)
-      } catch (error) {
-        return this.#fail('eventually', 'eventually', error)
-      }
+    try {
+      await checkEventually(this.#scenario.eventually, this.#broker.clock)
+    } catch (error) {
+      this.#fail('eventually', 'eventually', error)
     }
-  }
-
-  /** A check may wait for the clock, or for what takes a while outside of it, but not for ever. */
-  async #waitFor(check: PromiseLike<void>): Promise<void> {
-    let settled = false
-    const outcome = Promise.resolve(check).finally(() => {
-      settled = true
-    })
-    outcome.catch(() => {})
-    const { clock } = this.#broker
-    for (let timers = 0, idle = 0; !settled; idle++) {
-      const patience = clock.timers > 0 && timers < mostTimersOfCheck ? checkTurns : lastTurns
-      if (idle < patience) await nextTurn()
-      else if (patience === lastTurns) throw new Error(nothingBringsIt)
-      else {
-        await advanceToNext(clock)
-        timers++
-        idle = 0
-      }
-    }
-    await outcome
   }
 
   #fail(kind: Failure['kind'], where: string, error: unknown): void {

@@ -186,10 +186,12 @@ export const handlers: Promises = {
     await w.publish('orders', numbered(2))
     const group = w.group()
     const consumer = await w.join(group)
+    const abort = new AbortController()
+    abort.abort(new Error('enough'))
     const done: number[] = []
     await w.keep(
       'run() that was aborted before',
-      consumer.run(({ value }) => void done.push(value), { signal: AbortSignal.abort(new Error('enough')) }),
+      consumer.run(({ value }) => void done.push(value), { signal: abort.signal }),
     )
     same('what is done', done, [])
     check(consumer.closed, () => 'its consumer is not closed')

@@ -21,8 +21,9 @@ interface ScheduleOptions<Topics extends object> extends TestBrokerOptions<Topic
   faultRate: number
 }
 
-/** Steps after the last of the outside in which processes are still killed. */
+/** Steps after the last of the outside in which processes are still killed: as long as there is work, by and large. */
 const crashesGoOn = 40
+const crashesGoOnForEach = 6
 /** Steps for which a process stays killed, at most. */
 const longestDown = 100
 /** Of a schedule, the chance that who was at it goes on: in some all go on side by side, in others one runs far ahead. */
@@ -124,7 +125,8 @@ class Schedule<Topics extends object, K extends Key> {
   /** Whether there was one to take. */
   async #step(): Promise<boolean> {
     const allTaken = this.#acted === this.#scenario.acts.length && !this.#acting
-    this.#calm = allTaken && this.#steps > this.#lastActAt + crashesGoOn
+    const crashesUntil = this.#lastActAt + crashesGoOn + crashesGoOnForEach * this.#scenario.acts.length
+    this.#calm = allTaken && this.#steps > crashesUntil
     if (++this.#steps > this.#mostSteps) {
       this.#fail('rest', 'at the end', new Error(`It does not come to rest within ${this.#mostSteps} steps`))
       return false

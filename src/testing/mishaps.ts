@@ -11,7 +11,7 @@ export class Mishaps {
   readonly #chance: Chance
   readonly #rate: number
   readonly #tell: (fault: string, process: string | undefined) => void
-  /** How many each process has done of each kind. */
+  /** How many each copy has done of each kind. */
   readonly #operations = new Map<string, number>()
   readonly #late = new WeakMap<Point, Promise<void>>()
 
@@ -21,12 +21,12 @@ export class Mishaps {
     this.#tell = tell
   }
 
-  /** What happens to this one, by the clock of its process; nothing does when it is calm. */
-  at(point: Point, calm: boolean, clock: Clock): Effect | undefined {
+  /** What happens to this one, of that copy of a service, by the clock of its process; nothing does when it is calm. */
+  at(point: Point, copy: string, calm: boolean, clock: Clock): Effect | undefined {
     if (this.#rate === 0) return undefined
     const { operation, process } = point
-    // By whose it is, and which of theirs: what is left out elsewhere changes nothing.
-    const who = `${operation} of ${process}`
+    // By whose it is, and which of theirs, however often they have died: what is left out elsewhere changes nothing.
+    const who = `${operation} of ${copy}`
     const n = this.#operations.get(who) ?? 0
     this.#operations.set(who, n + 1)
     if (calm || !this.#chance.happens(who, this.#rate, n) || !this.#chance.offer('faults')) return undefined

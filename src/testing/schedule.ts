@@ -21,6 +21,9 @@ interface ScheduleOptions<Topics extends object> extends TestBrokerOptions<Topic
   faultRate: number
 }
 
+/** For so many steps after a process has come back, the odds of a crash are higher: it may die of what it recovers. */
+const recovery = 8
+const oddsInRecovery = 3
 /** Steps after the last of the outside in which processes are still killed: as long as there is work, by and large. */
 const crashesGoOn = 40
 const crashesGoOnForEach = 6
@@ -76,6 +79,7 @@ class Schedule<Topics extends object, K extends Key> {
   #failure: Failure | undefined
   #steps = 0
   #lastActAt = 0
+  #lastRecoveryAt = Number.NEGATIVE_INFINITY
   /** Who had the last turn. */
   #last: string | undefined
   /** Nothing more is killed or fails. */
@@ -151,9 +155,14 @@ class Schedule<Topics extends object, K extends Key> {
     return true
   }
 
+  get #crashRate(): number {
+    const { crashRate } = this.#options
+    if (this.#steps > this.#lastRecoveryAt + recovery) return crashRate
+    return (oddsInRecovery * crashRate) / (1 - crashRate + oddsInRecovery * crashRate)
+  }
   #crashNow(): boolean {
     const { size } = this.#running
-    if (size === 0 || this.#calm || !this.#happens('crash', this.#options.crashRate) || !this.#chance.offer('crashes'))
+    if (size === 0 || this.#calm || !this.#happens('crash', this.#crashRate) || !this.#chance.offer('crashes'))
       return false
     const running = this.#scenario.copies.filter(copy => copy.process !== undefined)
     this.#crash(running[this.#chance.pick('who', this.#steps, size)]!)
@@ -257,6 +266,7 @@ class Schedule<Topics extends object, K extends Key> {
 
   #start(copy: Copy<Topics, K>): void {
     copy.incarnation++
+    if (copy.incarnation > 1) this.#lastRecoveryAt = this.#steps
     const name = copy.incarnation === 1 ? copy.name : `${copy.name} (${copy.incarnation})`
     const clock = processClock(
       this.#broker.clock,
@@ -311,7 +321,8 @@ class Schedule<Topics extends object, K extends Key> {
   }
 
   #mishapAt(point: Point): Effect | undefined {
-    return this.#mishaps.at(point, this.#calm, this.#clocks.get(point.process!)!)
+    const copy = this.#running.get(point.process!)
+    return copy && this.#mishaps.at(point, copy.name, this.#calm, this.#clocks.get(point.process!)!)
   }
 
   // ── checks ──

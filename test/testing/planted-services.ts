@@ -299,4 +299,56 @@ export const plantedServices: Record<string, Planted<ServiceTopics>> = {
     },
     options: { crashRate: 0 },
   },
+
+  'treats one record of twenty otherwise': {
+    finds: /eventually/,
+    play(world, pick) {
+      const shipping =
+        (early: (id: number) => boolean) =>
+        (broker: Shop): Promise<void> =>
+          broker
+            .group('shipping', { topics: 'orders', ...manual })
+            .join()
+            .run(async ({ value: { id } }, { commit }) => {
+              if (early(id)) await commit()
+              await broker.topic('shipments').publish({ value: { orderId: id } })
+              await commit()
+            })
+      world.service('shipping', pick({ wrong: shipping(id => id === 13), right: shipping(() => false) }))
+      publishOrders(world, 20)
+      world.eventually(() =>
+        expect(new Set(world.broker.published('shipments').map(({ value }) => value.orderId)).size).toBe(20),
+      )
+    },
+  },
+
+  'forgets what it recovers before that is sent': {
+    finds: /eventually/,
+    play(world, pick) {
+      const log: number[] = [] // in a file: what is committed and may not have been sent
+      const shipping =
+        (forget: boolean) =>
+        async (broker: Shop): Promise<void> => {
+          const send = async (orderId: number): Promise<void> => {
+            await broker.topic('shipments').publish({ value: { orderId } })
+            const at = log.indexOf(orderId)
+            if (at >= 0) log.splice(at, 1)
+          }
+          for (const orderId of forget ? log.splice(0) : [...log]) await send(orderId)
+          await broker
+            .group('shipping', { topics: 'orders', ...manual })
+            .join()
+            .run(async ({ value: { id } }, { commit }) => {
+              log.push(id)
+              await commit()
+              await send(id)
+            })
+        }
+      world.service('shipping', pick({ wrong: shipping(true), right: shipping(false) }))
+      publishOrders(world)
+      world.eventually(() =>
+        expect(new Set(world.broker.published('shipments').map(({ value }) => value.orderId)).size).toBe(6),
+      )
+    },
+  },
 }

@@ -11,7 +11,7 @@ export interface SimulationOptions<Topics extends object> extends Omit<TestBroke
   seed?: number | undefined
   /** @default 200 */
   schedules?: number | undefined
-  /** Chance, at each step, that a service's process is killed (and started anew). @default 0.02 */
+  /** Chance, at each step, that a service's process is killed (and started anew); higher just after one has come back. @default 0.02 */
   crashRate?: number | undefined
   /** Chance, at each operation of a service, of a fault (fail, lost answer, delay). @default 0 */
   faultRate?: number | undefined

@@ -26,7 +26,7 @@ const recovery = 8
 const oddsInRecovery = 3
 /** Steps after the last of the outside in which processes are still killed: as long as there is work, by and large. */
 const crashesGoOn = 40
-const crashesGoOnForEach = 6
+const crashesGoOnForEach = 4
 /** Steps for which a process stays killed, at most. */
 const longestDown = 100
 /** Of a schedule, the chance that who was at it goes on: in some all go on side by side, in others one runs far ahead. */

@@ -1,13 +1,16 @@
 import { commits } from './contract/commits.js'
 import { crashes } from './contract/crashes.js'
 import type { ContractEngine } from './contract/engine.js'
+import { failures } from './contract/failures.js'
 import { groups } from './contract/groups.js'
 import { handlers } from './contract/handlers.js'
 import { listeners } from './contract/listeners.js'
 import { polling } from './contract/polling.js'
 import { positions } from './contract/positions.js'
+import { progress } from './contract/progress.js'
 import { publishing } from './contract/publishing.js'
 import { tails } from './contract/tails.js'
+import { topics } from './contract/topics.js'
 import { tryOn } from './contract/world.js'
 import { defineContract, type Runner, refuse } from './runner.js'
 
@@ -22,12 +25,15 @@ export function brokerContract(runner: Runner, engine: ContractEngine): void {
   checkEngine(engine)
   const promises = {
     ...publishing,
+    ...topics,
     ...tails,
     ...groups,
+    ...progress,
     ...polling,
     ...commits,
     ...positions,
     ...handlers,
+    ...failures,
     ...listeners,
     ...crashes,
   }

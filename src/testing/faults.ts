@@ -1,7 +1,9 @@
-import { type ErrorCode, type ErrorDetails, isMillraceError, MillraceError, type TopicPartition } from '../index.js'
+import { type ErrorCode, MillraceError, type TopicPartition } from '../index.js'
+import { checkError, errorOf, timedOut } from './fault-errors.js'
 import { errorText } from './history.js'
 import { checkKnown } from './known-options.js'
 import { checkTime, type ManualClock } from './manual-clock.js'
+import { refuse } from './runner.js'
 
 export type Operation = 'publish' | 'poll' | 'handle' | 'commit' | 'assign' | 'revoke'
 /** One operation about to be done, as far as it is known then. */
@@ -70,16 +72,6 @@ interface Touched {
 }
 
 const operations: readonly Operation[] = ['publish', 'poll', 'handle', 'commit', 'assign', 'revoke']
-const retriable: readonly ErrorCode[] = [
-  'REQUEST_TIMED_OUT',
-  'NETWORK_EXCEPTION',
-  'NOT_ENOUGH_REPLICAS',
-  'CORRUPT_MESSAGE',
-  'UNKNOWN_TOPIC_OR_PARTITION',
-]
-/** What a lost answer has waited for. Kafka: request.timeout.ms. */
-const requestTimeoutMs = 30_000
-
 /** The faults of one broker: which operation meets which, and what is still to be met. */
 export class FaultBook implements Faults {
   readonly #clock: ManualClock
@@ -95,7 +87,8 @@ export class FaultBook implements Faults {
   }
 
   fail(operation: Operation, options: FaultOptions & { error?: ErrorCode | Error | undefined } = {}): Fault {
-    const error = options?.error
+    checkOptions('fail()', options, [...faultOptions, 'error'])
+    const { error } = options
     checkError(error)
     return this.#plan('fail', operation, options, point => ({ error: errorOf(error, point) }))
   }
@@ -103,19 +96,22 @@ export class FaultBook implements Faults {
   loseAnswer(operation: 'publish' | 'commit', options: FaultOptions = {}): Fault {
     if (operation !== 'publish' && operation !== 'commit')
       throw new TypeError(`Only the answer of a publish or a commit can get lost; got '${String(operation)}'`)
+    checkOptions('loseAnswer()', options, faultOptions)
     return this.#plan('lose the answer of', operation, options, point => ({ lost: timedOut(point) }))
   }
 
   delay(operation: Exclude<Operation, 'publish'>, options: FaultOptions & { ms: number }): Fault {
     refusePublish(operation, 'delayed')
-    checkTime('ms', options?.ms)
+    checkOptions('delay()', options, [...faultOptions, 'ms'])
     const { ms } = options
+    checkTime('ms', ms)
     const wait = (): Effect => ({ wait: new Promise(resolve => this.#clock.setTimeout(resolve, ms)) })
     return this.#plan(`delay by ${ms} ms`, operation, options, wait)
   }
 
   hold(operation: Exclude<Operation, 'publish'>, options: FaultOptions = {}): Hold {
     refusePublish(operation, 'held')
+    checkOptions('hold()', options, faultOptions)
     let reach!: (point: Point) => void
     const reached = new Promise<Point>(resolve => {
       reach = resolve
@@ -145,6 +141,7 @@ export class FaultBook implements Faults {
   }
 
   watch(operation: Operation, options: Omit<FaultOptions, 'times'> = {}): Promise<Point> {
+    checkOptions('watch()', options, places)
     const fits = fitting(operation, options)
     return new Promise(resolve => this.#watchers.push({ fits, resolve }))
   }
@@ -255,12 +252,14 @@ function fitting(operation: Operation, options: Omit<FaultOptions, 'times'>): (t
     (process === undefined || point.process === process) &&
     (when === undefined || asked(when, point))
 }
-/** `error` is of fail(), `ms` of delay(). */
-const faultOptions = ['topic', 'partition', 'group', 'memberId', 'process', 'when', 'times', 'error', 'ms']
+const places = ['topic', 'partition', 'group', 'memberId', 'process', 'when']
+const faultOptions = [...places, 'times']
+function checkOptions(what: string, options: unknown, names: readonly string[]): void {
+  checkKnown(`options of ${what}`, options, names)
+}
 
 /** Where it is to happen; a place that no such operation has would never be met. */
 function checkPlace(operation: Operation, options: Omit<FaultOptions, 'times'>): void {
-  checkKnown('options of faults', options, faultOptions)
   const { partition } = options
   for (const name of ['topic', 'group', 'memberId', 'process'] as const) {
     const value: unknown = options[name]
@@ -273,9 +272,6 @@ function checkPlace(operation: Operation, options: Omit<FaultOptions, 'times'>):
   for (const name of ['group', 'memberId'] as const)
     if (operation === 'publish' && options[name] !== undefined)
       refuse(name, options[name], 'none: a publish is of no group')
-}
-function refuse(option: string, value: unknown, expected: string): never {
-  throw new MillraceError('INVALID_CONFIG', { option, value, expected })
 }
 function asked(when: (point: Point) => boolean, point: Point): boolean {
   try {
@@ -295,51 +291,4 @@ function describe({ when, times: _, ...where }: FaultOptions & { error?: unknown
     .filter(([name, value]) => value !== undefined && name !== 'error' && name !== 'ms')
     .map(([name, value]) => `${name} ${String(value)}`)
   return `${parts.length === 0 ? '' : ` of ${parts.join(', ')}`}${when === undefined ? '' : ' where when() holds'}`
-}
-
-function checkError(error: unknown): void {
-  if (error === undefined || error instanceof Error || isMillraceError(error)) return
-  try {
-    errorOf(error as ErrorCode, { operation: 'publish' })
-  } catch {
-    refuse('error', error, 'an Error or one of its codes')
-  }
-}
-function errorOf(error: ErrorCode | Error | undefined, point: Point): unknown {
-  if (error instanceof Error || isMillraceError(error)) return error
-  if (error === undefined)
-    return new MillraceError('UNKNOWN_SERVER_ERROR', { error: `a fault at ${point.operation}` }, { retriable: true })
-  return new MillraceError(error, detailsOf(point) as ErrorDetails[typeof error], {
-    retriable: retriable.includes(error),
-  })
-}
-function timedOut(point: Point): MillraceError {
-  return new MillraceError('REQUEST_TIMED_OUT', detailsOf(point), { retriable: true })
-}
-
-/** Enough for the message of any code. */
-function detailsOf({
-  operation,
-  topic = 'unknown',
-  partition = 0,
-  offset = 0,
-  group = 'unknown',
-  memberId = 'unknown',
-}: Point) {
-  const reason = `a fault at ${operation}`
-  return {
-    ...{
-      what: `The ${operation}`,
-      timeoutMs: requestTimeoutMs,
-      error: reason,
-      reason,
-      topic,
-      partition,
-      offset,
-      group,
-    },
-    ...{ memberId, instanceId: memberId, generation: 0, current: 0, members: 1, attempts: 1, partitions: 1, bytes: 0 },
-    ...{ address: undefined, needed: 'nothing', mechanism: 'none', store: 'unknown' },
-    ...{ option: `the ${operation}`, value: 'a fault', expected: 'what the broker takes' },
-  }
 }

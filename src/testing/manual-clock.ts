@@ -1,4 +1,5 @@
 import { type Clock, MillraceError } from '../index.js'
+import { checkKnown } from './known-options.js'
 import { nextTurn } from './turns.js'
 
 interface Timer {
@@ -100,6 +101,7 @@ export class ManualClock implements Clock {
    * @default limitMs 86_400_000
    */
   async advanceUntil<T>(promise: PromiseLike<T>, options: { limitMs?: number | undefined } = {}): Promise<T> {
+    checkKnown('options of advanceUntil()', options, ['limitMs'])
     const { limitMs = dayMs } = options
     const { why, outcome } = await this.#until(promise, limitMs)
     if (why === undefined) return outcome

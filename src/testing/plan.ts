@@ -29,8 +29,8 @@ export interface Failure {
 export interface Outcome {
   readonly failure: Failure | undefined
   readonly history: History
-  /** Handlers that have not ended though nothing goes on any more. */
-  readonly atWork: readonly string[]
+  /** What has not ended though nothing goes on any more: handlers, holds. */
+  readonly stuck: readonly string[]
   readonly steps: number
   /** What there was, and what there could have been. */
   readonly met: Amounts

@@ -61,7 +61,7 @@ export class BrokerProcess<Topics extends object, K extends Key> implements Test
   }
 
   get clock(): Clock {
-    return this.#observer.turns?.clockOf(this.name) ?? this.#broker.clock
+    return this.#observer.effects.turns?.clockOf(this.name) ?? this.#broker.clock
   }
   get crashed(): boolean {
     return this.#state === 'crashed'
@@ -99,11 +99,11 @@ export class BrokerProcess<Topics extends object, K extends Key> implements Test
   during<T>(latest: State, call: () => T): T {
     if (states.indexOf(this.#state) > states.indexOf(latest))
       throw new MillraceError('CLOSED', { what: `Process ${this.name}` })
-    return this.#observer.as(this.name, call)
+    return this.#observer.members.as(this.name, call)
   }
   /** The same for a publish, which a simulation may carry out later and answer later still. */
   sent<T>(topic: string, call: () => T): MaybePromise<T> {
-    const { turns } = this.#observer
+    const { turns } = this.#observer.effects
     const point = { operation: 'publish', topic, process: this.name } as const
     const turn = turns?.before(point)
     if (turn === undefined) return this.during('closing', call)
@@ -119,7 +119,7 @@ export class BrokerProcess<Topics extends object, K extends Key> implements Test
     try {
       if (error !== undefined) throw error
       // What it has accepted, it carries out, also when it closes meanwhile.
-      const result = this.#observer.as(this.name, call)
+      const result = this.#observer.members.as(this.name, call)
       if (lost !== undefined) throw lost
       return result
     } finally {
@@ -127,14 +127,14 @@ export class BrokerProcess<Topics extends object, K extends Key> implements Test
     }
   }
   joined(group: string, consumer: MemoryConsumer<any>): void {
-    this.#observer.belongs(group, consumer.memberId, this.name)
+    this.#observer.members.belongs(group, consumer.memberId, this.name)
     this.#consumers.add(consumer)
-    if (this.#observer.turns !== undefined) whileAlive(consumer, () => this.crashed)
+    if (this.#observer.effects.turns !== undefined) whileAlive(consumer, () => this.crashed)
   }
   tail<T>(inner: AsyncIterator<T, undefined>): AsyncIterator<T, undefined> {
     const tail = new ProcessTail(inner, () => this.#state, this.#tails)
     this.#tails.add(tail)
-    if (this.#observer.turns === undefined) return tail
+    if (this.#observer.effects.turns === undefined) return tail
     const alive = <R>(step: Promise<R>): Promise<R> => unlessKilled(step, () => this.crashed)
     return { next: () => alive(tail.next()), return: () => alive(tail.return()) }
   }
@@ -143,7 +143,7 @@ export class BrokerProcess<Topics extends object, K extends Key> implements Test
     if (this.over) throw new MillraceError('CLOSED', { what: `Process ${this.name}` })
     this.#state = 'crashed'
     // All at one instant: nobody of them takes over from another.
-    this.#observer.kill(this.name, () => {
+    this.#observer.members.kill(this.name, () => {
       for (const consumer of this.#consumers) consumer.crash()
     })
     for (const tail of this.#tails) tail.end()

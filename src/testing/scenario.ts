@@ -1,5 +1,7 @@
 import { type Key, type MaybePromise, MillraceError } from '../index.js'
+import { checkKnown } from './known-options.js'
 import type { BrokerProcess } from './process.js'
+import { refuse } from './runner.js'
 import type { World } from './simulate.js'
 import type { TestBroker } from './test-broker.js'
 
@@ -25,14 +27,18 @@ export class Scenario<Topics extends object, K extends Key> {
     return {
       broker,
       random,
-      service: (name, start, { copies = 1 } = {}) => {
+      service: (name, start, options = {}) => {
         this.#checkNew()
+        checkKnown('options of service()', options, ['copies'])
+        const { copies = 1 } = options
         checkFunction('start', start)
         checkCount('copies', copies)
         this.#serve(name, start, copies)
       },
-      step: (act, { times = 1 } = {}) => {
+      step: (act, options = {}) => {
         this.#checkNew()
+        checkKnown('options of step()', options, ['times'])
+        const { times = 1 } = options
         checkFunction('act', act)
         checkCount('times', times)
         for (let i = 0; i < times; i++) this.acts.push(() => act(i))
@@ -73,7 +79,4 @@ function checkFunction(option: string, value: unknown): void {
 }
 function checkCount(option: string, value: unknown): void {
   if (!Number.isSafeInteger(value) || (value as number) < 1) refuse(option, value, 'a whole number of at least 1')
-}
-function refuse(option: string, value: unknown, expected: string): never {
-  throw new MillraceError('INVALID_CONFIG', { option, value, expected })
 }

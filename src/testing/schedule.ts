@@ -1,11 +1,14 @@
-import { type Clock, type Key, type MaybePromise, MillraceError } from '../index.js'
+import type { Clock, Key, MaybePromise } from '../index.js'
 import { Chance } from './chance.js'
+import { checkAlways, checkEventually, nothingBringsIt } from './checks.js'
 import type { Effect, Point } from './faults.js'
 import { EventHistory } from './history.js'
 import { advanceToNext, isDue } from './manual-clock.js'
+import { Mishaps } from './mishaps.js'
 import type { Failure, Outcome, Plan } from './plan.js'
 import type { BrokerProcess } from './process.js'
-import { isInLine, Queue } from './queue.js'
+import { processClock } from './process-clock.js'
+import { Queue } from './queue.js'
 import { type Copy, Scenario } from './scenario.js'
 import type { World } from './simulate.js'
 import { ObservedBroker, type TestBrokerOptions } from './test-broker.js'
@@ -18,10 +21,12 @@ interface ScheduleOptions<Topics extends object> extends TestBrokerOptions<Topic
   faultRate: number
 }
 
-/** Steps after which a schedule that does not come to rest has failed. */
-const mostSteps = 20_000
-/** Steps after the last of the outside in which processes are still killed. */
+/** For so many steps after a process has come back, the odds of a crash are higher: it may die of what it recovers. */
+const recovery = 8
+const oddsInRecovery = 3
+/** Steps after the last of the outside in which processes are still killed: as long as there is work, by and large. */
 const crashesGoOn = 40
+const crashesGoOnForEach = 4
 /** Steps for which a process stays killed, at most. */
 const longestDown = 100
 /** Of a schedule, the chance that who was at it goes on: in some all go on side by side, in others one runs far ahead. */
@@ -30,7 +35,6 @@ const steadiness = [0, 0, 0.5, 0.9]
 const timeRate = 0.03
 /** Never so far that who has work to do is taken for dead: a group waits for longer. */
 const longestLeapMs = 10_000
-const longestDelayMs = 1_000
 /** Nothing may come of so much time before all is at rest, unless a timer fires for ever. */
 const restMs = 60_000
 const mostTimersAtRest = 200
@@ -47,8 +51,9 @@ export async function runSchedule<Topics extends object, K extends Key>(
   options: ScheduleOptions<Topics>,
   scenario: (world: World<Topics, K>) => MaybePromise<void>,
   plan: Plan,
+  mostSteps: number,
 ): Promise<Outcome> {
-  const schedule = new Schedule<Topics, K>(options, plan)
+  const schedule = new Schedule<Topics, K>(options, plan, mostSteps)
   await scenario(schedule.world)
   return schedule.run()
 }
@@ -56,7 +61,10 @@ export async function runSchedule<Topics extends object, K extends Key>(
 class Schedule<Topics extends object, K extends Key> {
   readonly world: World<Topics, K>
   readonly #options: ScheduleOptions<Topics>
+  /** After so many, one that does not come to rest has failed. */
+  readonly #mostSteps: number
   readonly #chance: Chance
+  readonly #mishaps: Mishaps
   readonly #broker: ObservedBroker<Topics, K>
   readonly #scenario = new Scenario<Topics, K>()
   readonly #queue = new Queue()
@@ -68,12 +76,10 @@ class Schedule<Topics extends object, K extends Key> {
   #acted = 0
   /** One has not ended. */
   #acting = false
-  readonly #late = new WeakMap<Point, Promise<void>>()
   #failure: Failure | undefined
   #steps = 0
   #lastActAt = 0
-  /** How many each process has done of each kind. */
-  readonly #operations = new Map<string, number>()
+  #lastRecoveryAt = Number.NEGATIVE_INFINITY
   /** Who had the last turn. */
   #last: string | undefined
   /** Nothing more is killed or fails. */
@@ -83,16 +89,19 @@ class Schedule<Topics extends object, K extends Key> {
   #idleTurns = 0
   readonly #rest = { since: 0, events: -1, timers: 0 }
 
-  constructor(options: ScheduleOptions<Topics>, plan: Plan) {
+  constructor(options: ScheduleOptions<Topics>, plan: Plan, mostSteps: number) {
     const { crashRate: _, faultRate: __, ...broker } = options
     this.#options = options
+    this.#mostSteps = mostSteps
     this.#chance = new Chance(options.seed, plan)
     this.#broker = new ObservedBroker<Topics, K>(broker)
-    const { observer } = this.#broker
-    observer.turns = {
+    this.#mishaps = new Mishaps(this.#chance, options.faultRate, (fault, process) =>
+      this.#broker.record({ type: 'fault', fault, process }),
+    )
+    this.#broker.observer.effects.turns = {
       takes: point => this.#takes(point),
       before: point => this.#before(point),
-      during: point => this.#effectOn(point),
+      during: point => this.#mishapAt(point),
       after: point => this.#after(point),
       clockOf: process => this.#clocks.get(process),
     }
@@ -106,13 +115,13 @@ class Schedule<Topics extends object, K extends Key> {
     await nextTurn()
     while (this.#failure === undefined && (await this.#step())) this.#check()
     this.#over = true
-    const atWork = this.#failure === undefined ? this.#broker.observer.atWork : []
+    const stuck = this.#failure === undefined ? this.#stuck : []
     if (this.#failure === undefined) await this.#finish()
     // Whatever ends with the schedule is no part of it.
     const history = EventHistory.from(this.#broker.history) as EventHistory
     for (const { process } of this.#scenario.copies) if (process?.over === false) process.crash()
     const { met, offered } = this.#chance
-    return { failure: this.#failure, history, atWork, steps: this.#steps, met, offered }
+    return { failure: this.#failure, history, stuck, steps: this.#steps, met, offered }
   }
 
   // ── one step ──
@@ -120,9 +129,10 @@ class Schedule<Topics extends object, K extends Key> {
   /** Whether there was one to take. */
   async #step(): Promise<boolean> {
     const allTaken = this.#acted === this.#scenario.acts.length && !this.#acting
-    this.#calm = allTaken && this.#steps > this.#lastActAt + crashesGoOn
-    if (++this.#steps > mostSteps) {
-      this.#fail('rest', 'at the end', new Error(`It does not come to rest within ${mostSteps} steps`))
+    const crashesUntil = this.#lastActAt + crashesGoOn + crashesGoOnForEach * this.#scenario.acts.length
+    this.#calm = allTaken && this.#steps > crashesUntil
+    if (++this.#steps > this.#mostSteps) {
+      this.#fail('rest', 'at the end', new Error(`It does not come to rest within ${this.#mostSteps} steps`))
       return false
     }
     if (this.#crashNow()) {
@@ -145,9 +155,14 @@ class Schedule<Topics extends object, K extends Key> {
     return true
   }
 
+  get #crashRate(): number {
+    const { crashRate } = this.#options
+    if (this.#steps > this.#lastRecoveryAt + recovery) return crashRate
+    return (oddsInRecovery * crashRate) / (1 - crashRate + oddsInRecovery * crashRate)
+  }
   #crashNow(): boolean {
     const { size } = this.#running
-    if (size === 0 || this.#calm || !this.#happens('crash', this.#options.crashRate) || !this.#chance.offer('crashes'))
+    if (size === 0 || this.#calm || !this.#happens('crash', this.#crashRate) || !this.#chance.offer('crashes'))
       return false
     const running = this.#scenario.copies.filter(copy => copy.process !== undefined)
     this.#crash(running[this.#chance.pick('who', this.#steps, size)]!)
@@ -203,6 +218,15 @@ class Schedule<Topics extends object, K extends Key> {
 
   // ── rest ──
 
+  /** What has not ended though nothing goes on any more. */
+  get #stuck(): readonly string[] {
+    const { observer, faults } = this.#broker
+    return [
+      ...observer.atWork.map(handler => `a handler is still at work: ${handler}`),
+      ...faults.holding.map(hold => `a hold was never released: ${hold.toString()}`),
+    ]
+  }
+
   /** Nothing can go on but time. Whether it did. */
   async #wait(): Promise<boolean> {
     const { clock } = this.#broker
@@ -213,8 +237,7 @@ class Schedule<Topics extends object, K extends Key> {
     if (!this.#acting && (await this.#settled())) return this.#watch()
     if (await advanceToNext(clock)) return true
     if (this.#acting) {
-      const error = new Error('It waits for something that neither the services nor the clock bring about')
-      this.#fail('step', `step ${this.#acted} of the outside`, error)
+      this.#fail('step', `step ${this.#acted} of the outside`, new Error(nothingBringsIt))
     }
     return false
   }
@@ -243,8 +266,14 @@ class Schedule<Topics extends object, K extends Key> {
 
   #start(copy: Copy<Topics, K>): void {
     copy.incarnation++
+    if (copy.incarnation > 1) this.#lastRecoveryAt = this.#steps
     const name = copy.incarnation === 1 ? copy.name : `${copy.name} (${copy.incarnation})`
-    this.#clocks.set(name, this.#clockOf(name))
+    const clock = processClock(
+      this.#broker.clock,
+      () => this.#running.has(name),
+      error => this.#fail('service', `a timer of service ${name}`, error),
+    )
+    this.#clocks.set(name, clock)
     this.#running.set(name, copy)
     const process = this.#broker.process(name) as BrokerProcess<Topics, K>
     copy.process = process
@@ -256,30 +285,11 @@ class Schedule<Topics extends object, K extends Key> {
     }
     let result: unknown
     try {
-      result = copy.start(process)
+      result = this.#broker.observer.members.start(name, () => copy.start(process))
     } catch (error) {
       return failed(error)
     }
     Promise.resolve(result).catch(failed)
-  }
-
-  /** The broker's, whose timers die with the process. */
-  #clockOf(process: string): Clock {
-    const { clock } = this.#broker
-    const fire = (fn: () => void): void => {
-      if (!this.#running.has(process)) return
-      try {
-        fn()
-      } catch (error) {
-        this.#fail('service', `a timer of service ${process}`, error)
-      }
-    }
-    return {
-      manual: true,
-      now: () => clock.now(),
-      setTimeout: (fn, ms) => clock.setTimeout(() => fire(fn), ms),
-      clearTimeout: handle => clock.clearTimeout(handle),
-    }
   }
 
   #crash(copy: Copy<Topics, K>): void {
@@ -299,74 +309,36 @@ class Schedule<Topics extends object, K extends Key> {
   // ── operations of services ──
 
   #before(point: Point): Promise<Effect | undefined> | undefined {
-    return this.#takes(point) ? this.#queue.turn(point, point.operation).then(() => this.#effectOn(point)) : undefined
+    return this.#takes(point) ? this.#queue.turn(point, point.operation).then(() => this.#mishapAt(point)) : undefined
   }
   #after(point: Point): Promise<void> | undefined {
-    const late = this.#late.get(point)
+    const late = this.#mishaps.lateAnswerOf(point)
     if (late !== undefined) return late.then(() => this.#queue.turn(point))
     return this.#takes(point) ? this.#queue.turn(point) : undefined
   }
   #takes({ process }: Point): boolean {
     return process !== undefined && !this.#over && this.#running.has(process)
   }
-  #effectOn(point: Point): Effect | undefined {
-    const { faultRate } = this.#options
-    if (faultRate === 0) return undefined
-    const { operation, process } = point
-    // By whose it is, and which of theirs: what is left out elsewhere changes nothing.
-    const who = `${operation} of ${process}`
-    const n = this.#operations.get(who) ?? 0
-    this.#operations.set(who, n + 1)
-    if (this.#calm || !this.#chance.happens(who, faultRate, n) || !this.#chance.offer('faults')) return undefined
-    const kind = this.#chance.pick(`kind ${who}`, n, 3)
-    const say = (fault: string): void => this.#broker.record({ type: 'fault', fault: `${fault} ${operation}`, process })
-    if (kind === 0) {
-      say('fail')
-      return {
-        error: new MillraceError('UNKNOWN_SERVER_ERROR', { error: `a fault at ${operation}` }, { retriable: true }),
-      }
-    }
-    if (kind === 1 && isInLine(operation)) {
-      say('lose the answer of')
-      const details = { what: `The ${operation}`, timeoutMs: 30_000 }
-      return { lost: new MillraceError('REQUEST_TIMED_OUT', details, { retriable: true }) }
-    }
-    const ms = 1 + this.#chance.pick(`delay ${who}`, n, longestDelayMs)
-    const wait = new Promise<void>(resolve => this.#clocks.get(process!)!.setTimeout(resolve, ms))
-    if (!isInLine(operation) && operation !== 'assign') {
-      say(`delay by ${ms} ms`)
-      return { wait }
-    }
-    // What comes after it is not to overtake it, and a callback begins at once: it is its answer that is late.
-    say(`delay by ${ms} ms the answer of`)
-    this.#late.set(point, wait)
-    return undefined
+
+  #mishapAt(point: Point): Effect | undefined {
+    const copy = this.#running.get(point.process!)
+    return copy && this.#mishaps.at(point, copy.name, this.#calm, this.#clocks.get(point.process!)!)
   }
 
   // ── checks ──
 
   #check(): void {
-    for (const check of this.#scenario.always) {
-      try {
-        if (isThenable(check() as unknown))
-          throw new MillraceError('INVALID_CONFIG', {
-            option: 'always',
-            value: check,
-            expected: 'a check that answers at once, without a promise',
-          })
-      } catch (error) {
-        return this.#fail('always', `always, here at step ${this.#steps}`, error)
-      }
+    try {
+      checkAlways(this.#scenario.always)
+    } catch (error) {
+      this.#fail('always', `always, here at step ${this.#steps}`, error)
     }
   }
-
   async #finish(): Promise<void> {
-    for (const check of this.#scenario.eventually) {
-      try {
-        await check()
-      } catch (error) {
-        return this.#fail('eventually', 'eventually', error)
-      }
+    try {
+      await checkEventually(this.#scenario.eventually, this.#broker.clock)
+    } catch (error) {
+      this.#fail('eventually', 'eventually', error)
     }
   }
 

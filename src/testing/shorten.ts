@@ -1,8 +1,11 @@
 import { everything, type Kind, kinds, type Outcome, type Plan } from './plan.js'
 
 /** Steps taken, in all the schedules tried, for a shorter one. */
-const mostSteps = 200_000
+const mostSteps = 60_000
 const mostTries = 400
+/** One that goes on for so many times as long as what was found is no shorter, and will not end. */
+const longerBy = 10
+const leastSteps = 1_000
 /** So many turns out of order are looked at together at least: what they are matters less than what happened. */
 const turnsTogether = 4
 
@@ -11,13 +14,16 @@ const turnsTogether = 4
  * one, as long as it still fails (Zeller's delta debugging, simplified: what is left out changes what comes after it, so
  * each try is a run).
  */
-export async function shorten(found: Outcome, run: (plan: Plan) => Promise<Outcome>): Promise<Outcome> {
+export async function shorten(
+  found: Outcome,
+  run: (plan: Plan, mostSteps: number) => Promise<Outcome>,
+): Promise<Outcome> {
   let best = found
   let plan = everything
   let tries = 0
   let steps = 0
   const take = async (candidate: Plan): Promise<Outcome> => {
-    const outcome = await run(candidate)
+    const outcome = await run(candidate, Math.max(leastSteps, found.steps * longerBy))
     tries++
     steps += outcome.steps
     return outcome

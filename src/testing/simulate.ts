@@ -11,7 +11,7 @@ export interface SimulationOptions<Topics extends object> extends Omit<TestBroke
   seed?: number | undefined
   /** @default 200 */
   schedules?: number | undefined
-  /** Chance, at each step, that a service's process is killed (and started anew). @default 0.02 */
+  /** Chance, at each step, that a service's process is killed (and started anew); higher just after one has come back. @default 0.02 */
   crashRate?: number | undefined
   /** Chance, at each operation of a service, of a fault (fail, lost answer, delay). @default 0 */
   faultRate?: number | undefined
@@ -41,8 +41,11 @@ export interface World<Topics extends object, K extends Key> {
   eventually(check: () => MaybePromise<void>): void
 }
 
-/** How much of the history a failure shows. */
+/** How much of the history a failure shows: how it began, and how it ended. */
 const shownEvents = 100
+const headEvents = 70
+/** Steps after which a schedule that does not come to rest has failed. */
+const mostSteps = 20_000
 
 /** A schedule that breaks a check; its message says how to see it again. */
 export class SimulationError extends Error {
@@ -56,17 +59,17 @@ export class SimulationError extends Error {
     const { history } = shortest
     const { length } = history
     const which =
-      length > shownEvents ? `the last ${shownEvents} of ${length} events (all are in error.history)` : 'all'
+      length > shownEvents
+        ? `the first ${headEvents} and the last ${shownEvents - headEvents} of ${length} events (all are in error.history)`
+        : 'all'
     const lines = [
       `The schedule of seed ${seed} fails: ${where}: ${messageOf(error)}`,
       `See it again with simulate({ seed: ${seed}, schedules: 1, ... }) and the same options and scenario.`,
       ...(repeats ? [] : [unsteady]),
-      ...shortest.atWork.map(
-        handler =>
-          `At rest, a handler is still at work: ${handler}. It waits for what neither the broker nor its clock brings about.`,
-      ),
+      ...shortest.stuck.map(stuck => `At rest, ${stuck}.`),
+      ...(shortest.stuck.length === 0 ? [] : [unawaited]),
       `Found with ${amounts(found)}; shortened to ${amounts(shortest)}, of which this is ${length === 0 ? 'all: nothing has happened' : `${which}:`}`,
-      table(length > shownEvents ? history.slice(-shownEvents) : history),
+      shown(history),
     ]
     super(lines.join('\n'), { cause: error })
     this.seed = seed
@@ -74,6 +77,9 @@ export class SimulationError extends Error {
     Object.defineProperty(this, 'history', { value: history })
   }
 }
+const unawaited =
+  'Nothing that the broker or its clock brings about lets it go on: in a simulation, services wait for these alone, ' +
+  "and not for a timer of the host's or its input and output."
 const unsteady =
   'Beware: taken once more, this schedule goes another way. The scenario or its services keep something from one ' +
   "schedule to the next, or go by what the seed does not know: a timer or clock of the host's, its input and output, " +
@@ -108,8 +114,8 @@ export async function simulate<Topics extends object = Record<string, unknown>, 
   checkNoClock(options)
   if (typeof scenario !== 'function')
     throw new MillraceError('INVALID_CONFIG', { option: 'scenario', value: scenario, expected: 'a function' })
-  const run = (seed: number, plan: Plan): Promise<Outcome> =>
-    runSchedule<Topics, K>({ ...broker, seed, crashRate, faultRate }, scenario, plan)
+  const run = (seed: number, plan: Plan, steps = mostSteps): Promise<Outcome> =>
+    runSchedule<Topics, K>({ ...broker, seed, crashRate, faultRate }, scenario, plan, steps)
   let steps = 0
   let crashes = 0
   for (let seed = first; seed < first + schedules; seed++) {
@@ -118,10 +124,17 @@ export async function simulate<Topics extends object = Record<string, unknown>, 
     crashes += outcome.met.crashes
     if (outcome.failure === undefined) continue
     const again = await run(seed, everything)
-    const shortest = await shorten(outcome, plan => run(seed, plan))
+    const shortest = await shorten(outcome, (plan, steps) => run(seed, plan, Math.min(steps, mostSteps)))
     throw new SimulationError(seed, outcome, shortest, story(again) === story(outcome))
   }
   return { schedules, steps, crashes }
+}
+
+function shown(history: History): string {
+  if (history.length <= shownEvents) return table(history)
+  const lines = table([...history.slice(0, headEvents), ...history.slice(headEvents - shownEvents)]).split('\n')
+  const left = `... ${history.length - shownEvents} events ...`
+  return [...lines.slice(0, headEvents), left, ...lines.slice(headEvents)].join('\n')
 }
 
 /** All of an outcome that a schedule taken once more must have in common with it. */

@@ -187,15 +187,16 @@ export class ObservedBroker<Topics extends object, K extends Key> implements Tes
 
   #observe(id: string, group: MemoryConsumerGroup<any>, topics: readonly string[], manual: boolean): void {
     this.#groups.set(id, group)
-    this.observer.reads(id, topics)
+    this.observer.effects.reads(id, topics)
     if (manual) this.#manual.add(id)
     else this.#manual.delete(id)
     const { join } = group
     group.join = options => {
+      this.observer.members.checkJoins()
       const consumer = join.call(group, options)
       const { memberId } = consumer
       this.#consumers.set(`${id}/${memberId}`, consumer)
-      const life = this.observer.lifeOf(id, memberId)
+      const life = this.observer.members.lifeOf(id, memberId)
       const { crash } = consumer
       consumer.crash = () => {
         crash.call(consumer)
@@ -237,6 +238,7 @@ export class ObservedBroker<Topics extends object, K extends Key> implements Tes
     accept: (record: ConsumerRecord<Topics[N], K, N>) => boolean = () => true,
     options: { timeoutMs?: number | undefined } = {},
   ): Promise<ConsumerRecord<Topics[N], K, N>> {
+    checkKnown('options of next()', options, ['timeoutMs'])
     const { timeoutMs = nextTimeoutMs } = options
     if (typeof accept !== 'function')
       throw new MillraceError('INVALID_CONFIG', { option: 'accept', value: accept, expected: 'a function' })

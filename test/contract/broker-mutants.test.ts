@@ -8,6 +8,7 @@ import { altered, type Changes } from '../engines/altered.js'
 import { memoryEngine } from '../engines/memory.js'
 import { forbidHostTimers } from '../testing/support-host-timers.js'
 import { collect } from './collect.js'
+import { type Mutant, subtle } from './subtle-mutants.js'
 
 forbidHostTimers()
 
@@ -36,8 +37,7 @@ const bulk = (
 const each = (change: (record: ProducerRecord<any>) => ProducerRecord<any>): Changes =>
   bulk(records => records.map(change))
 
-/** How an engine is broken, and the tests that each must catch it. */
-const broken: Record<string, { changes: Changes; caughtBy: readonly string[] }> = {
+const broken: Record<string, Mutant> = {
   // ── publishing ──
   'loses every 50th record': {
     changes: {
@@ -775,7 +775,10 @@ const broken: Record<string, { changes: Changes; caughtBy: readonly string[] }> 
           ),
       }),
     },
-    caughtBy: ['close() with a deadline is REQUEST_TIMED_OUT: signal aborts, what is unfinished stays so'],
+    caughtBy: [
+      'close() with a deadline is REQUEST_TIMED_OUT: signal aborts, what is unfinished stays so',
+      'a handler whose partition is lost is told by its signal, and what comes of it counts for nothing',
+    ],
   },
 
   // ── listeners ──
@@ -858,7 +861,7 @@ const broken: Record<string, { changes: Changes; caughtBy: readonly string[] }> 
 }
 
 describe('a broken engine is caught', () => {
-  for (const [name, { changes, caughtBy }] of Object.entries(broken)) {
+  for (const [name, { changes, caughtBy }] of Object.entries({ ...broken, ...subtle })) {
     test.each(caughtBy)(`${name}: %s`, async title => {
       const body = testsOf(name, changes).get(title)
       expect(body, `there is no test "${title}"`).toBeDefined()

@@ -1,7 +1,8 @@
+import { readFile } from 'node:fs/promises'
 import type { Broker, Consumer } from 'millrace'
 import { type History, SimulationError, type SimulationOptions, simulate, type World } from 'millrace/testing'
 import { describe, expect, test, vi } from 'vitest'
-import { never, rejection, thrown } from './support.js'
+import { never, rejection, thrown, turn } from './support.js'
 import { forbidHostTimers } from './support-host-timers.js'
 
 forbidHostTimers()
@@ -657,7 +658,7 @@ describe('a failure', () => {
       }),
     )
     expect(failure.history.of('fault').map(({ fault }) => fault)).toEqual(['fail commit'])
-    expect(failure.message).toMatch(/shortened to [12] steps? and 1 fault/)
+    expect(failure.message).toMatch(/shortened to \d steps? and 1 fault, of/)
   })
 
   test('is shortened: of many steps of the outside those that matter are left', async () => {
@@ -670,6 +671,27 @@ describe('a failure', () => {
     )
     expect(failure.history.of('published').filter(({ topic }) => topic === 'jobs')).toHaveLength(1)
     expect(failure.message).toMatch(/Found with \d+ steps.*; shortened to 1 step, of which this is all/)
+  })
+
+  test('is shortened by tries that are given up once they are far longer than it', async () => {
+    let steps = 0
+    await failureOf(
+      run({ crashRate: 0.1 }, world => {
+        // Goes on for ever, unless it is found out.
+        world.service('echo', broker =>
+          broker
+            .group('echo', { topics: 'results', commitMode: 'manualCommit' })
+            .join()
+            .run(({ value }) => broker.topic('results').publish({ value: value + 1 })),
+        )
+        world.step(() => world.broker.topic('results').publish({ value: 0 }))
+        world.always(() => {
+          steps++
+          expect(world.broker.history.of('left')).toHaveLength(0)
+        })
+      }),
+    )
+    expect(steps).toBeLessThan(5_000)
   })
 
   test('is not shortened to another: a check that counts keeps what it counts', async () => {
@@ -731,7 +753,8 @@ describe('a failure', () => {
       }),
     )
     expect(failure.message).toMatch(/at the end: It does not come to rest within \d+ steps/)
-    expect(failure.message).toContain('the last 100 of ')
+    expect(failure.message).toContain('of which this is the first 70 and the last 30 of ')
+    expect(failure.message).toMatch(/\n\.\.\. \d+ events \.\.\.\n/)
     expect(failure.history.length).toBeGreaterThan(100)
   }, 60_000)
 
@@ -776,8 +799,40 @@ describe('a failure', () => {
       }),
     )
     expect(failure.message).toMatch(
-      /\nAt rest, a handler is still at work: jobs-1@0 in g-0001 \(attempt 1\)\. It waits for what/,
+      /\nAt rest, a handler is still at work: jobs-1@0 in g-0001 \(attempt 1\)\.\nNothing that the broker or its clock/,
     )
+  })
+
+  test('with a hold that was never released names it', async () => {
+    const failure = await failureOf(
+      run({ crashRate: 0 }, world => {
+        once(world)
+        world.broker.faults.hold('commit', { topic: 'jobs' })
+        world.eventually(() => expect(new Set(results(world)).size).toBe(5))
+      }),
+    )
+    expect(failure.message).toContain('At rest, a hold was never released: hold commit of topic jobs, met 1 of 1.\n')
+  })
+
+  test('of a service that goes on and on shows how it began, and how it ended', async () => {
+    const failure = await failureOf(
+      run({ crashRate: 0 }, world => {
+        world.service('heart', broker => {
+          const beat = (): void => {
+            void broker.topic('results').publish({ value: -1 })
+            broker.clock.setTimeout(beat, 1_000)
+          }
+          beat()
+        })
+        publish(world, 1)
+        world.eventually(() => expect(results(world)).toEqual([]))
+      }),
+    )
+    const lines = failure.message.split('\n')
+    const left = lines.findIndex(line => line === `... ${failure.history.length - 100} events ...`)
+    expect(lines.slice(left - 70).filter((_, i) => i !== 70)).toHaveLength(100)
+    expect(lines.slice(0, left).some(line => line.includes('jobs-1@0 key "k0"'))).toBe(true)
+    expect(lines.at(-1)).toContain(`results-0@${failure.history.of('published').length - 2}`)
   })
 
   test('before anything has happened says that', async () => {
@@ -886,6 +941,10 @@ describe('bad input is refused, and says what it was', () => {
     ['a service that does nothing', w => w.service('x', undefined as never), { option: 'start', value: undefined }],
     ['no copies', w => w.service('x', worker, { copies: 0 }), { option: 'copies', value: 0 }],
     ['half a copy', w => w.service('x', worker, { copies: 0.5 }), { option: 'copies', value: 0.5 }],
+    ['copies misspelt', w => w.service('x', worker, { copys: 2 } as never), { option: 'copys', value: 2 }],
+    ['options that are none', w => w.service('x', worker, null as never), { option: 'options', value: null }],
+    ['times misspelt', w => w.step(() => {}, { time: 2 } as never), { option: 'time', value: 2 }],
+    ['options of a step that are none', w => w.step(() => {}, 3 as never), { option: 'options', value: 3 }],
     ['a step that is none', w => w.step('x' as never), { option: 'act', value: 'x' }],
     ['a step taken never', w => w.step(() => {}, { times: 0 }), { option: 'times', value: 0 }],
     ['a step without an end', w => w.step(() => {}, { times: Infinity }), { option: 'times', value: Infinity }],
@@ -903,6 +962,72 @@ describe('bad input is refused, and says what it was', () => {
       }),
     )
     expect(failure.message).toContain('a check that answers at once, without a promise')
+  })
+
+  test('a check after every step that is asynchronous and fails: nobody else is told', async () => {
+    const unhandled = vi.fn()
+    process.on('unhandledRejection', unhandled)
+    const failure = await failureOf(
+      run({}, world => {
+        once(world)
+        world.always((() => Promise.reject(new Error('too late'))) as never)
+      }),
+    )
+    await turn()
+    process.off('unhandledRejection', unhandled)
+    expect(failure.message).toContain('a check that answers at once, without a promise')
+    expect(unhandled).not.toHaveBeenCalled()
+  })
+
+  test('a check at the end may wait for the clock', async () => {
+    const waited: number[] = []
+    await run({ schedules: 3, crashRate: 0 }, world => {
+      once(world)
+      world.eventually(async () => {
+        const { clock } = world.broker
+        const begun = clock.now()
+        await new Promise<void>(resolve => clock.setTimeout(resolve, 7_000))
+        waited.push(clock.now() - begun)
+      })
+    })
+    expect(waited).toEqual([7_000, 7_000, 7_000])
+  })
+
+  test('a check at the end may take a while outside of it', async () => {
+    let looked = 0
+    await run({ schedules: 3, crashRate: 0 }, world => {
+      once(world)
+      world.eventually(async () => {
+        await readFile(import.meta.filename)
+        looked++
+      })
+    })
+    expect(looked).toBe(3)
+  })
+
+  test('a check at the end that never answers fails, and does not hang', async () => {
+    const failure = await failureOf(
+      run({ crashRate: 0 }, world => {
+        once(world)
+        world.eventually(never)
+      }),
+    )
+    expect(failure.message).toContain(
+      'fails: eventually: It waits for something that neither the services nor the clock',
+    )
+  })
+
+  test('a service that joins through the broker of the outside, which no crash would end', async () => {
+    const failure = await failureOf(
+      run({}, world => {
+        world.service('worker', () => worker(world.broker))
+        publish(world)
+      }),
+    )
+    expect(failure.cause).toMatchObject({ code: 'INVALID_CONFIG' })
+    expect(failure.message).toContain(
+      'The broker of service worker must be the one that it is started with; got "world.broker, which',
+    )
   })
 
   test.each<[string, (world: W) => unknown]>([

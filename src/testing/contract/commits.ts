@@ -197,6 +197,33 @@ export const commits: Promises = {
     same('what comes next', valuesOf(await w.take(await w.join(group), 1)), [2])
   }),
 
+  'commit() in onRevoked does not cover the record in hand of a loop': given({ orders: 1 }, async w => {
+    await w.publish('orders', numbered(5))
+    const group = w.group(manual)
+    const consumer = await w.join(group, { onRevoked: (_, me) => me.commit() })
+    const loop = consumer[Symbol.asyncIterator]()
+    for (const _ of upTo(3)) await w.keep('a step of a loop', loop.next())
+    await w.keep('a loop to be left', loop.return!())
+    await w.close(consumer)
+    same('committed', await w.committed(group, 'orders', 0), 2)
+  }),
+
+  'commit() goes on when a partition has moved: it commits what is left': given({ orders: 2 }, async w => {
+    await w.publish('orders', numbered(4, 2))
+    const group = w.group(manual)
+    const a = await w.join(group)
+    await w.take(a, 4)
+    const parked = later(a.poll())
+    const b = group.join()
+    await w.until('a partition to move to the newcomer', () => b.assignment.length === 1)
+    const [kept, moved] = [a.assignment[0]!.partition, b.assignment[0]!.partition]
+    await w.keep('a commit', a.commit())
+    same('committed of what it has kept', await w.committed(group, 'orders', kept), 2)
+    same('committed of what has moved', await w.committed(group, 'orders', moved), undefined)
+    await w.close(a)
+    await w.keep('a poll to end with its consumer', parked)
+  }),
+
   'auto-commit during run() writes what is finished, not what is at work': given({ orders: 1 }, async w => {
     await w.publish('orders', numbered(5))
     const group = w.group({ autoCommitIntervalMs: 0 })

@@ -1,4 +1,4 @@
-import type { TopicPartition } from '../../index.js'
+import { stickyAssignor, type TopicPartition } from '../../index.js'
 import { check } from '../runner.js'
 import { same } from './assert.js'
 import {
@@ -204,6 +204,17 @@ export const groups: Promises = {
     same('what the next owner reads', valuesOf(await w.take(b, 6)), [4, 5, 6, 7, 8, 9])
   }),
 
+  "joining for topics that are not the group's is INVALID_CONFIG, and joins nobody": given(
+    { orders: 1, payments: 1 },
+    async w => {
+      const group = w.group({ topics: ['orders'] })
+      for (const topics of [[w.name('payments')], [w.name('orders'), w.name('payments')], []])
+        await w.refused(`joining for [${topics.join()}]`, 'INVALID_CONFIG', () => group.join({ topics }))
+      const member = await w.join(group)
+      same('what the only member has', member.assignment.map(nameOf), [nameOf(w.at('orders', 0))])
+    },
+  ),
+
   'a static member comes back to its partitions': given({ orders: 4 }, async w => {
     const group = w.group()
     const stays = group.join({ instanceId: 'b' })
@@ -219,58 +230,6 @@ export const groups: Promises = {
     same('what the other has', partitionsOf(stays.assignment), kept)
   }),
 
-  'caughtUp() waits for all that was published before': given({ orders: 2 }, async w => {
-    const group = w.group({ autoCommitIntervalMs: 0 })
-    await w.publish('orders', numbered(10, 2))
-    const consumer = await w.join(group)
-    const gate = w.gate()
-    let done = 0
-    w.run(consumer, async () => {
-      await gate.opened
-      done++
-    })
-    let caughtUp = false
-    const waiting = later(
-      group.caughtUp().then(() => {
-        caughtUp = true
-        return done
-      }),
-    )
-    await w.pass(w.shortMs)
-    check(!caughtUp, () => 'caughtUp() while the first record was at work')
-    gate.open()
-    check((await w.keep('caughtUp()', waiting)) >= 10, () => `caughtUp() when ${done} of 10 were done`)
-    await w.keep('caughtUp() with nothing new', group.caughtUp())
-  }),
-
-  'caughtUp() is CLOSED when nobody is left to do it': given({ orders: 1 }, async w => {
-    const group = w.group()
-    await w.keep('caughtUp() of an empty topic', group.caughtUp())
-    await w.publish('orders', numbered(3))
-    await w.refused('caughtUp() without members', 'CLOSED', () => group.caughtUp())
-    const consumer = await w.join(group)
-    const waiting = later(group.caughtUp())
-    const refused = later(w.refused('caughtUp() when the last member leaves', 'CLOSED', () => waiting))
-    await w.close(consumer)
-    await refused
-  }),
-
-  'lag() counts from what is committed to the end': given({ orders: 2 }, async w => {
-    const group = w.group({ commitMode: 'manualCommit' })
-    const lag = (): Promise<number> => w.keep('a lag', group.lag())
-    same('of an empty topic', await lag(), 0)
-    await w.publish('orders', numbered(10, 2))
-    same('with nothing committed', await lag(), 10)
-    const consumer = await w.join(group)
-    const records = await w.take(consumer, 10)
-    same('with nothing committed, all read', await lag(), 10)
-    const second = records.filter(({ partition }) => partition === 1)[1]!
-    await w.keep('a commit', consumer.commit(second))
-    same('two of ten committed', await lag(), 8)
-    await w.publish('orders', numbered(1, 1))
-    same('and one more published', await lag(), 9)
-  }),
-
   'an id is one group; with other options it is INVALID_CONFIG': given({ orders: 1, payments: 1 }, async w => {
     const group = w.group({ topics: ['orders'], commitMode: 'manualCommit' })
     check(
@@ -279,6 +238,9 @@ export const groups: Promises = {
     )
     const wrong = 'INVALID_CONFIG'
     await w.refused('another commitMode', wrong, () => w.group({ topics: ['orders'] }))
+    await w.refused('another assignor', wrong, () =>
+      w.group({ topics: ['orders'], commitMode: 'manualCommit', assignor: stickyAssignor }),
+    )
     await w.refused('other topics', wrong, () => w.group({ topics: ['payments'], commitMode: 'manualCommit' }))
   }),
 }

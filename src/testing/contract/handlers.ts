@@ -1,4 +1,4 @@
-import { type HandlerContext, lastHeader } from '../../index.js'
+import type { HandlerContext } from '../../index.js'
 import { check } from '../runner.js'
 import { same } from './assert.js'
 import {
@@ -14,9 +14,7 @@ import {
   type World,
 } from './world.js'
 
-const manual = { commitMode: 'manualCommit' } as const
-
-/** run(): handlers in order, as many as allowed, failures, and the ways to end. */
+/** run(): handlers in order, as many as allowed, and the ways to end. */
 export const handlers: Promises = {
   'run() hands out each record once, each partition in order': given({ orders: 3 }, async w => {
     await w.publish('orders', numbered(30, 3))
@@ -99,123 +97,53 @@ export const handlers: Promises = {
     },
   ),
 
-  'a record that fails is tried again in its place, after its back-off': given({ orders: 1 }, async w => {
-    await w.publish('orders', numbered(3))
-    const consumer = await w.join(w.group())
-    const calls: string[] = []
-    const times: number[] = []
-    const asked: number[] = []
-    w.run(
-      consumer,
-      async ({ value }, { attempt }) => {
-        calls.push(`${value}/${attempt}`)
-        if (value !== 1) return
-        times.push(w.clock.now())
-        await w.turns(1)
-        if (attempt < 3) throw new Error('not yet')
-      },
-      {
-        retry: {
-          attempts: 4,
-          backoffMs(attempt) {
-            asked.push(attempt)
-            return attempt * w.shortMs
-          },
-        },
-      },
-    )
-    await w.until(
-      () => `the last record; the calls are ${calls.join(' ')}`,
-      () => calls.includes('2/1'),
-    )
-    same('the calls', calls, ['0/1', '1/1', '1/2', '1/3', '2/1'])
-    same('the attempts that a back-off was asked for', asked, [1, 2])
-    for (const attempt of [1, 2]) {
-      const waited = times[attempt]! - times[attempt - 1]!
-      check(waited >= attempt * w.shortMs - 2, () => `the back-off after attempt ${attempt} took ${waited} ms`)
-    }
-  }),
-
-  'when all attempts fail run() is HANDLER_FAILED, and the record is delivered again': given({ orders: 1 }, async w => {
-    await w.publish('orders', numbered(4))
-    const group = w.group()
-    const consumer = await w.join(group)
-    const cause = new Error('poison')
-    const done: number[] = []
-    const running = w.run(
-      consumer,
-      async ({ value }) => {
-        await w.turns(1)
-        if (value === 2) throw cause
-        done.push(value)
-      },
-      { retry: { attempts: 2 } },
-    )
-    const error = await w.refused('run() of a handler that fails', 'HANDLER_FAILED', () => running)
-    check(error.cause === cause, () => `the cause is not the handler's own error, but ${String(error.cause)}`)
-    same('what it tells', { ...error.details }, { ...w.at('orders', 0), offset: 2, attempts: 2 })
-    check(consumer.closed, () => 'its consumer is not closed')
-    same('what is done', done, [0, 1])
-    same('committed', await w.committed(group, 'orders', 0), 2)
-    same('what the next member reads', valuesOf(await w.take(await w.join(group), 2)), [2, 3])
-  }),
-
-  'a record that fails for good goes to the dead letter topic, as it was and with why': given(
-    { orders: 2, letters: 1 },
+  'records of a partition without a key are one after the other, whatever the concurrency': given(
+    { orders: 2 },
     async w => {
-      const headers = [
-        ['trace', '1'],
-        ['none', null],
-        ['trace', '2'],
-      ] as const
-      const timestamp = w.clock.now() + 1_000
-      await w.publish(
-        'orders',
-        numbered(3).map(record => ({ ...record, partition: 1 })),
-      )
-      await w.publish('orders', [{ key: 'Zoë', value: { id: 7 }, headers, timestamp, partition: 1 }])
-      const group = w.group({ topics: ['orders'] })
-      const consumer = await w.join(group)
-      const fail = (record: Read): void => {
-        if (record.key === 'Zoë') throw new Error('poison')
-      }
-      w.run(consumer, fail, { retry: { attempts: 2 }, deadLetter: w.topic('letters') })
-      const [letter] = await w.keep('a dead letter', firstOf(w, 'letters', 1))
-      const { key, value, timestamp: written } = letter!
-      same('the letter', { key, value, timestamp: written }, { key: 'Zoë', value: { id: 7 }, timestamp })
-      const own = letter!.headers.filter(([name]) => !name.startsWith('__dlq.'))
-      const text = own.map(header => [header[0], lastHeader({ ...letter!, headers: [header] }, header[0])])
-      same('its own headers', text, headers)
-      const about = ['topic', 'partition', 'offset', 'group', 'delivery.count', 'message'].map(name =>
-        lastHeader(letter!, `__dlq.errors.${name}`),
-      )
-      same('the headers about the failure', about, [w.name('orders'), '1', '3', group.id, '2', 'poison'])
-    },
-  ),
-
-  'a poison record does not stop its partition, and is committed when it is buried': given(
-    { orders: 1, letters: 1 },
-    async w => {
-      await w.publish('orders', numbered(6))
-      const group = w.group({ ...manual, topics: ['orders'] })
-      const consumer = await w.join(group)
-      const done: number[] = []
-      const running = w.run(
+      await w.publish('orders', numbered(16, 2))
+      const consumer = await w.join(w.group())
+      const atWork: number[] = []
+      const done: Read[] = []
+      const errors: string[] = []
+      w.run(
         consumer,
-        async ({ value }, { commit }) => {
-          if (value === 2 || value === 5) throw new Error(`poison ${value}`)
-          await commit()
-          done.push(value)
+        async record => {
+          if (atWork.includes(record.partition)) errors.push(`${placeOf(record)} beside another of its partition`)
+          atWork.push(record.partition)
+          await w.turns(1 + (record.value % 3))
+          atWork.splice(atWork.indexOf(record.partition), 1)
+          done.push(record)
         },
-        { deadLetter: w.topic('letters') },
+        { concurrency: 5 },
       )
-      same('the letters', valuesOf(await w.keep('two dead letters', firstOf(w, 'letters', 2))), [2, 5])
-      same('what is done', done, [0, 1, 3, 4])
-      await w.until('the last letter to be committed', async () => (await group.committed(w.name('orders'), 0)) === 6)
-      await w.close(consumer)
-      await w.keep('run() to end with its consumer', running)
+      await w.until(
+        () => `16 records; there came ${done.length}`,
+        () => done.length === 16,
+      )
+      same('what went wrong', errors, [])
+      for (const partition of [0, 1]) {
+        const expected = upTo(16).filter(i => i % 2 === partition)
+        same(`the order of ${partition}`, valuesOf(done.filter(record => record.partition === partition)), expected)
+      }
     },
   ),
+
+  'a seek in a handler stands when the handler is done': given({ orders: 1 }, async w => {
+    await w.publish('orders', numbered(6))
+    const group = w.group({ autoCommitIntervalMs: w.longMs })
+    const consumer = await w.join(group)
+    const read: number[] = []
+    const running = w.run(consumer, async ({ value }, { stop }) => {
+      read.push(value)
+      if (read.length === 2) consumer.seek(w.name('orders'), 0, 4)
+      if (read.length === 3) consumer.seek(w.name('orders'), 0, 0)
+      await w.turns(2)
+      if (read.length === 4) stop()
+    })
+    await w.keep(() => `run() of four records; there came ${read.join()}`, running)
+    same('the values', read, [0, 1, 4, 0])
+    same('committed', await w.committed(group, 'orders', 0), 1)
+  }),
 
   'context.stop() asks for an orderly close, and run() resolves': given({ orders: 1 }, async w => {
     await w.publish('orders', numbered(5))
@@ -252,6 +180,22 @@ export const handlers: Promises = {
     await w.keep('run() that was aborted', running)
     same('what is done', done, [0, 1])
     same('committed', await w.committed(group, 'orders', 0), 2)
+  }),
+
+  'run() with a signal that is aborted already hands out nothing, and resolves': given({ orders: 1 }, async w => {
+    await w.publish('orders', numbered(2))
+    const group = w.group()
+    const consumer = await w.join(group)
+    const abort = new AbortController()
+    abort.abort(new Error('enough'))
+    const done: number[] = []
+    await w.keep(
+      'run() that was aborted before',
+      consumer.run(({ value }) => void done.push(value), { signal: abort.signal }),
+    )
+    same('what is done', done, [])
+    check(consumer.closed, () => 'its consumer is not closed')
+    same('what the next member reads', valuesOf(await w.take(await w.join(group), 2)), [0, 1])
   }),
 
   'close() waits for the handlers at work': given({ orders: 1 }, async w => {
@@ -292,13 +236,6 @@ export const handlers: Promises = {
       same('what the next member reads', valuesOf(await w.take(await w.join(group), 2)), [2, 3])
     },
   ),
-}
-
-/** The first records of a topic, there already or yet to come. */
-async function firstOf(w: World, topic: string, count: number): Promise<Read[]> {
-  const found: Read[] = []
-  for await (const record of w.topic(topic).read()) if (found.push(record) === count) break
-  return found
 }
 
 /** run() of which the handler of one value waits at a gate. */

@@ -46,6 +46,38 @@ export const listeners: Promises = {
     },
   ),
 
+  'no listener is called inside a call of the library': given({ orders: 1 }, async w => {
+    let inside = ''
+    const errors: string[] = []
+    const told = (what: string) => (): void => {
+      if (inside !== '') errors.push(`${what} inside ${inside}`)
+    }
+    const within = <T>(call: string, act: () => T): T => {
+      inside = call
+      try {
+        return act()
+      } finally {
+        inside = ''
+      }
+    }
+    const group = w.group()
+    const listeners = { onAssigned: told('onAssigned'), onRevoked: told('onRevoked') }
+    const a = within('join()', () => group.join(listeners))
+    const polled = later(within('poll()', () => a.poll({ timeoutMs: w.shortMs })))
+    await w.ready(a)
+    await w.keep('a poll', polled)
+    const b = within('join()', () => group.join(listeners))
+    const parked = later(within('poll()', () => a.poll()))
+    await w.ready(b)
+    for (const member of [a, b])
+      await w.keep(
+        'close()',
+        within('close()', () => member.close()),
+      )
+    await w.keep('a poll to end with its consumer', parked)
+    same('what was called', errors, [])
+  }),
+
   'onAssigned of a member that has nothing is called with nothing': given({ orders: 1 }, async w => {
     const group = w.group()
     const lists: [number[][], number[][]] = [[], []]
@@ -112,6 +144,21 @@ export const listeners: Promises = {
     same('the partitions named, and those owned', lists, [upTo(3), upTo(3)])
     for (const partition of upTo(3))
       same(`committed of partition ${partition}`, await w.committed(group, 'orders', partition), 1)
+  }),
+
+  'a broker that closes hands nothing to those that close with it': given({ orders: 4 }, async w => {
+    const group = w.group()
+    const log: string[] = []
+    const members = ['a', 'b'].map(who => group.join({ onAssigned: heard(log, who), onRevoked: () => w.turns(3) })) as [
+      Member,
+      Member,
+    ]
+    await w.ready(...members)
+    await w.until('two partitions each', () => members.every(({ assignment }) => assignment.length === 2))
+    await w.ready(...members)
+    log.length = 0
+    await w.keep('the broker to close', w.broker.close())
+    same('what was assigned meanwhile', log, [])
   }),
 
   'a commit inside onRevoked stands': given({ orders: 2 }, async w => {

@@ -84,6 +84,20 @@ export const polling: Promises = {
     same('what the first poll gives', valuesOf(await w.keep('the first poll', parked)), [0])
   }),
 
+  'a second poll, loop or run beside run() is CONCURRENT_POLL': given({ orders: 1 }, async w => {
+    const consumer = await w.join(w.group())
+    const done: number[] = []
+    const running = w.run(consumer, ({ value }) => void done.push(value))
+    const busy = 'CONCURRENT_POLL'
+    await w.refused('a poll', busy, () => consumer.poll({ timeoutMs: 0 }))
+    await w.refused('a loop', busy, () => consumer[Symbol.asyncIterator]().next())
+    await w.refused('a second run()', busy, () => consumer.run(() => {}))
+    await w.publish('orders', numbered(1))
+    await w.until('run() to go on', () => done.length === 1)
+    await w.close(consumer)
+    await w.keep('run() to end with its consumer', running)
+  }),
+
   'a loop goes step by step, and when it is left the consumer goes on': given({ orders: 1 }, async w => {
     await w.publish('orders', numbered(6))
     const consumer = await w.join(w.group())
@@ -132,6 +146,25 @@ export const polling: Promises = {
     await w.refused('seek()', 'CLOSED', () => consumer.seek(w.name('orders'), 0, 0))
     await w.refused('pause()', 'CLOSED', () => consumer.pause())
   }),
+
+  'leaving the scope that disposes of it closes a consumer, and a broker; a second close() is none': given(
+    { orders: 1 },
+    async w => {
+      await w.publish('orders', numbered(2))
+      const dispose: typeof Symbol.asyncDispose = (Symbol.asyncDispose ?? Symbol.for('Symbol.asyncDispose')) as never
+      const other = await w.another()
+      const group = w.group({ autoCommitIntervalMs: w.longMs }, other)
+      const consumer = await w.join(group)
+      await w.take(consumer, 1)
+      await w.keep('a consumer to be disposed of', consumer[dispose]())
+      check(consumer.closed, () => 'the consumer is not closed')
+      same('committed', await w.committed(w.group({ autoCommitIntervalMs: w.longMs }), 'orders', 0), 1)
+      const another = await w.join(group)
+      await w.keep('a broker to be disposed of', other[dispose]())
+      check(another.closed, () => 'the consumer of the broker is not closed')
+      await w.keep('a second close()', other.close())
+    },
+  ),
 
   'nothing is lost when a consumer closes in mid-stream': given({ orders: 2 }, async w => {
     const group = w.group({ autoCommitIntervalMs: w.longMs })

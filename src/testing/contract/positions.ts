@@ -61,6 +61,16 @@ export const positions: Promises = {
     same('what it reads', valuesOf(await w.take(consumer, 3)), upTo(3))
   }),
 
+  'before the first poll there is no position, and commit() commits nothing': given({ orders: 1 }, async w => {
+    await w.publish('orders', numbered(2))
+    const group = w.group(manual)
+    const consumer = await w.join(group)
+    same('its position', consumer.position(w.name('orders'), 0), undefined)
+    await w.keep('a commit', consumer.commit())
+    same('committed', await w.committed(group, 'orders', 0), undefined)
+    same('what it reads', valuesOf(await w.take(consumer, 2)), upTo(2))
+  }),
+
   'position() is past what was handed out': given({ orders: 2 }, async w => {
     await w.publish(
       'orders',
@@ -172,6 +182,29 @@ export const positions: Promises = {
     same('what comes', valuesOf([...first, ...rest]).sort(), upTo(4))
   }),
 
+  'a pause is kept where its partition stays, and gone where it moves': given({ orders: 2 }, async w => {
+    await w.publish('orders', numbered(4, 2))
+    const group = w.group(manual)
+    const a = await w.join(group)
+    await w.take(a, 4)
+    await w.keep('a commit', a.commit())
+    a.pause()
+    const parked = later(a.poll({ maxRecords: 1 }))
+    const b = group.join()
+    await w.until('a partition to move to the newcomer', () => b.assignment.length === 1)
+    await w.ready(b)
+    const [kept, moved] = [a.assignment[0]!, b.assignment[0]!]
+    same('what is paused of what stays', a.paused.map(nameOf), [nameOf(kept)])
+    await w.publish('orders', numbered(2, 2, 4))
+    same('what the newcomer reads', valuesOf(await w.take(b, 1)), [4 + moved.partition])
+    await w.close(b)
+    await w.until('the partition to come back', () => a.assignment.length === 2)
+    const read = await w.keep('a poll of what came back', parked)
+    same('where it goes on', read.map(nameOf), [nameOf(moved)])
+    same('its offset, for nothing more was committed', read[0]!.offset, 2)
+    same('what is paused then', a.paused.map(nameOf), [nameOf(kept)])
+  }),
+
   'resetOffsets() moves a group without members': given({ orders: 2 }, async w => {
     const now = w.clock.now()
     await w.publish(
@@ -197,6 +230,15 @@ export const positions: Promises = {
     await w.keep('resetOffsets()', group.resetOffsets({ timestamp: now + 4_500 }))
     same('after a time', await committed(), [3, 2])
     same('what the next member reads', valuesOf(await w.take(await w.join(group), 3)).sort(), [5, 6, 7])
+  }),
+
+  'resetOffsets() to what can not be is refused, and resets nothing': given({ orders: 1 }, async w => {
+    const group = w.group()
+    const none = [w.at('orders', 0), w.at('orders', 9)]
+    await w.refused('a reset below 0', 'OFFSET_OUT_OF_RANGE', () => group.resetOffsets(-1))
+    await w.refused('a reset of no partition', 'UNKNOWN_TOPIC_OR_PARTITION', () => group.resetOffsets(0, none))
+    await w.typeError('a reset to half an offset', () => group.resetOffsets(0.5))
+    same('committed', await w.committed(group, 'orders', 0), undefined)
   }),
 
   'seek(), pause() and resume() of what it does not own are NOT_ASSIGNED': given({ orders: 1 }, async w => {

@@ -145,6 +145,21 @@ export const publishing: Promises = {
     same('the keys', [...new Set(records.map(({ key }) => key))], [''])
   }),
 
+  'a bulk may be any iterable, and so may headers': given({ orders: 1 }, async w => {
+    function* bulk(): Iterable<ProducerRecord<any>> {
+      for (const value of upTo(3)) yield { value, headers: new Map([['n', String(value)]]) }
+    }
+    await w.publish('orders', bulk())
+    await w.publish('orders', new Set(numbered(2, 1, 3)))
+    const records = await w.all('orders')
+    same('the values', valuesOf(records), upTo(5))
+    same(
+      'the headers',
+      records.map(record => lastHeader(record, 'n')),
+      ['0', '1', '2', undefined, undefined],
+    )
+  }),
+
   'headers keep their order and their duplicates': given({ orders: 1 }, async w => {
     const bytes = new TextEncoder().encode('Zoë')
     const headers = [
@@ -230,27 +245,6 @@ export const publishing: Promises = {
     await w.refused('committed() of partition 2 of 2', unknown, () => group.committed(w.name('orders'), 2))
     same('what was written', await w.all('orders'), [])
   }),
-
-  'a topic has its partitions, and can be made only once': given({ orders: 3 }, async w => {
-    same('the partitions of a topic that was there', await w.keep('a count', w.topic('orders').partitionCount()), 3)
-    const name = w.name('refunds')
-    const refunds = await w.keep('a topic to be made', w.broker.createTopic(name, { partitions: 2 }))
-    same('its name', refunds.name, name)
-    same('its partitions', await w.keep('a count', refunds.partitionCount()), 2)
-    await w.keep('a record', refunds.publish({ value: 'first' }))
-    await w.refused('making it again', 'TOPIC_ALREADY_EXISTS', () => w.broker.createTopic(name))
-    same('what is in it', valuesOf(await w.all('refunds')), ['first'])
-  }),
-
-  'a topic that there is not is UNKNOWN_TOPIC_OR_PARTITION, at first use at the latest': given(
-    { orders: 1 },
-    async w => {
-      const unknown = 'UNKNOWN_TOPIC_OR_PARTITION'
-      await w.refused('publish()', unknown, () => w.topic('missing').publish({ value: 0 }))
-      await w.refused('read()', unknown, () => w.all('missing'))
-      await w.refused('a group', unknown, () => w.group({ topics: ['missing'] }).lag())
-    },
-  ),
 
   "nothing that was acknowledged is lost when a publisher's broker closes under load": given({ orders: 2 }, async w => {
     const publisher = await w.another()

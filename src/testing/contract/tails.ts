@@ -14,6 +14,20 @@ export const tails: Promises = {
     same('a second reading', sortedValues(await w.all('orders', await w.another())), upTo(36))
   }),
 
+  'read() to the latest goes by the ends as of its first step, not as of its call or its end': given(
+    { orders: 1 },
+    async w => {
+      await w.publish('orders', numbered(2))
+      const reading = w.topic('orders').read({ until: 'latest' })
+      await w.publish('orders', numbered(2, 1, 2))
+      const steps = reading[Symbol.asyncIterator]()
+      const first = await w.keep('a first step', steps.next())
+      await w.publish('orders', numbered(2, 1, 4))
+      const rest = await w.collect({ [Symbol.asyncIterator]: () => steps })
+      same('what is read', [first.value?.value, ...valuesOf(rest)], upTo(4))
+    },
+  ),
+
   'read() starts where it is told to': given({ orders: 1 }, async w => {
     const now = w.clock.now()
     await w.publish(

@@ -34,6 +34,8 @@ export class Producer {
   #immediate: NodeJS.Immediate | undefined
   #hurried = 0
   #kafka: Kafka | undefined
+  /** All has been acknowledged or has failed: what comes back of a request that was on its way is too late. */
+  #closed = false
 
   constructor(cluster: Cluster, options: ProducerOptions) {
     this.#cluster = cluster
@@ -184,6 +186,7 @@ export class Producer {
       await this.#cluster.retrying(attempt, { timeoutMs }, error => !isGone(error))
       lineup.busy = false
     } catch (error) {
+      if (this.#closed) return
       // Batches behind it may have more time.
       if (isRetriable(error) && !isGone(error)) this.#fail(lineup, first, error)
       else this.#failAll(lineup, error)
@@ -221,9 +224,11 @@ export class Producer {
         partial: true,
       })
     } catch (error) {
+      if (this.#closed) return
       for (const lineup of lineups) this.#failed(lineup, error, true)
       return this.#drain()
     }
+    if (this.#closed) return
     const answers = new Map(
       answer.responses.flatMap(({ name, partitionResponses }) =>
         partitionResponses.map(partition => [`${name}-${partition.index}`, partition]),
@@ -352,6 +357,7 @@ export class Producer {
 
   /** What has not been acknowledged fails. */
   close(error: unknown): void {
+    this.#closed = true
     clearTimeout(this.#timer)
     clearImmediate(this.#immediate)
     for (const lineup of [...this.#active]) this.#failAll(lineup, error)

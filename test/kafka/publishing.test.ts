@@ -271,6 +271,28 @@ describe('under faults', () => {
     expect(values.filter(value => value !== 'in vain')).toEqual(['before', 'after'])
     expect(values.filter(value => value === 'in vain').length).toBeLessThanOrEqual(1)
   })
+
+  test('close() that runs out of time: what was not acknowledged is told, and nothing else', async () => {
+    const broker = onCluster({ bootstrapBrokers: [node.address] })
+    const orders = await broker.createTopic(fresh('orders'))
+    await orders.publish({ value: 'before' })
+    const unheard: unknown[] = []
+    const hear = (error: unknown): void => void unheard.push(error)
+    process.on('unhandledRejection', hear)
+    await node.stall()
+    try {
+      const published = failure(() => orders.publish({ value: 'in vain' }))
+      // It is on its way when the time is over.
+      await new Promise(resolve => setImmediate(resolve))
+      expect(await failure(() => broker.close({ timeoutMs: 200 }))).toMatchObject({ code: 'REQUEST_TIMED_OUT' })
+      expect(await published).toMatchObject({ code: 'REQUEST_TIMED_OUT' })
+      await new Promise(resolve => setImmediate(resolve))
+    } finally {
+      process.off('unhandledRejection', hear)
+      await node.resume()
+    }
+    expect(unheard).toEqual([])
+  })
 })
 
 describe('keys and values', () => {

@@ -19,6 +19,7 @@ import {
 } from '../index.js'
 import { Cluster } from './cluster.js'
 import { checkKafkaTopicOptions, createTopic, ensureTopics } from './create-topic.js'
+import { elapsedMs } from './elapsed.js'
 import { Fetcher } from './fetcher.js'
 import { type GroupHost, KafkaGroup } from './group.js'
 import { checkTopicName, type KafkaBrokerOptions, type ResolvedKafkaOptions, resolveKafkaOptions } from './options.js'
@@ -194,7 +195,7 @@ class ClusterBroker<Topics extends object, K extends Key>
 
   /** Handlers may publish until they have finished; then what was published is acknowledged. */
   async #close(timeoutMs: number): Promise<void> {
-    const deadline = Date.now() + timeoutMs
+    const deadline = elapsedMs() + timeoutMs
     const outcomes = await Promise.allSettled([...this.#groups.values()].flatMap(group => group.shut(timeoutMs)))
     const errors = outcomes.flatMap(outcome => (outcome.status === 'rejected' ? [outcome.reason as unknown] : []))
     this.#writable = false
@@ -205,7 +206,7 @@ class ClusterBroker<Topics extends object, K extends Key>
       () => true,
     )
     const tooLate = new MillraceError('REQUEST_TIMED_OUT', { what: 'Closing this broker', timeoutMs })
-    if (!(await within(flushed, deadline - Date.now()))) errors.push(tooLate)
+    if (!(await within(flushed, deadline - elapsedMs()))) errors.push(tooLate)
     this.producer.close(tooLate)
     await this.cluster.close()
     if (errors.length === 1) throw errors[0]

@@ -1,5 +1,6 @@
 import { MillraceError } from '../index.js'
 import { Connections, type ConnectionsOptions, type Lane } from './connections.js'
+import { elapsedMs } from './elapsed.js'
 import { type About, ClusterError, errorOf, kafkaNameOf } from './errors.js'
 import { KnownTopics, notThere, type TopicMetadata } from './known-topics.js'
 import type { Address, Api, Kafka } from './platformatic.js'
@@ -93,7 +94,7 @@ export class Cluster {
     this.#freshen(name)
     if (this.#topics.heardAt(name) !== undefined) return this.#topics.get(name)!
     const about = { what: `Looking for topic ${name}`, topic: name, ...options.about }
-    const started = Date.now()
+    const started = elapsedMs()
     return this.retrying(
       async () => {
         await this.refresh([name])
@@ -103,14 +104,14 @@ export class Cluster {
         return found
       },
       { ...options, about },
-      error => kafkaNameOf(error) !== 'UNKNOWN_TOPIC_OR_PARTITION' || Date.now() - started < unknownTopicMs,
+      error => kafkaNameOf(error) !== 'UNKNOWN_TOPIC_OR_PARTITION' || elapsedMs() - started < unknownTopicMs,
     )
   }
 
   /** What was heard long ago is asked for anew, and nobody waits for it: the topic may have grown. */
   #freshen(name: string): void {
     const heardAt = this.#topics.heardAt(name)
-    if (heardAt === undefined || Date.now() - heardAt < metadataAgeMs || this.#freshening) return
+    if (heardAt === undefined || elapsedMs() - heardAt < metadataAgeMs || this.#freshening) return
     this.#freshening = true
     const over = (): void => {
       this.#freshening = false
@@ -267,17 +268,17 @@ export class Cluster {
     { timeoutMs = this.deliveryTimeoutMs, signal }: Partial<RequestOptions>,
     worthwhile: (error: unknown) => boolean = () => true,
   ): Promise<T> {
-    const started = Date.now()
+    const started = elapsedMs()
     for (let tries = 0; ; tries++) {
       // Where nobody has answered yet, nobody may be there: that is told soon.
       const limit = this.#clusterKnown ? timeoutMs : Math.min(timeoutMs, this.requestTimeoutMs)
-      const left = started + limit - Date.now()
+      const left = started + limit - elapsedMs()
       try {
         return await attempt(Math.max(1, left))
       } catch (error) {
         const wait = backoff(tries)
         const retriable = error instanceof MillraceError && error.retriable
-        if (!retriable || !worthwhile(error) || Date.now() + wait - started >= limit) throw error
+        if (!retriable || !worthwhile(error) || elapsedMs() + wait - started >= limit) throw error
         await this.pause(wait, signal)
       }
     }

@@ -1,6 +1,7 @@
 import { type AnyRecord, MillraceError, type TopicPartition } from '../index.js'
 import { backoff, type Cluster } from './cluster.js'
 import type { Lane } from './connections.js'
+import { elapsedMs } from './elapsed.js'
 import { errorOf, kafkaNameOf } from './errors.js'
 import { type Asked, Feed } from './feed.js'
 import { type FetchAnswer, type FetchArgs, type FetchedPartition, fetchApi } from './fetch-api.js'
@@ -264,9 +265,9 @@ export class Fetcher<R extends AnyRecord = AnyRecord> {
       this.#missing.delete(feed.topic)
       return false
     }
-    const since = this.#missing.get(feed.topic) ?? Date.now()
+    const since = this.#missing.get(feed.topic) ?? elapsedMs()
     this.#missing.set(feed.topic, since)
-    if (found === undefined && (!this.#cluster.isMissing(feed.topic) || Date.now() - since < missingMs)) return false
+    if (found === undefined && (!this.#cluster.isMissing(feed.topic) || elapsedMs() - since < missingMs)) return false
     feed.isGone()
     return true
   }

@@ -1,6 +1,7 @@
 import { MillraceError } from '../index.js'
 import { type Batch, Bulk, type Waiter } from './batch.js'
 import { backoff, type Cluster } from './cluster.js'
+import { elapsedMs } from './elapsed.js'
 import { errorOf, kafkaNameOf } from './errors.js'
 import { Lineup } from './lineup.js'
 import { offsetNumber } from './offsets.js'
@@ -65,7 +66,7 @@ export class Producer {
     const lineup = this.#lineup(topic, partition)
     let batch = lineup.open
     if (batch === undefined) {
-      batch = lineup.begin(Date.now())
+      batch = lineup.begin(elapsedMs())
       this.#active.add(lineup)
       this.#schedule(lineup.batches.length > 1 ? 0 : this.#lingerMs)
     }
@@ -108,7 +109,7 @@ export class Producer {
 
   /** Sends the first batch of every partition that has one due, those of one leader together. */
   #drain(): void {
-    const now = Date.now()
+    const now = elapsedMs()
     const due: Lineup[] = []
     let next = Number.POSITIVE_INFINITY
     for (const lineup of this.#active) {
@@ -182,7 +183,7 @@ export class Producer {
       throw errorOf(5, about)
     }
     try {
-      const timeoutMs = Math.max(1, this.#deadline(first) - Date.now())
+      const timeoutMs = Math.max(1, this.#deadline(first) - elapsedMs())
       await this.#cluster.retrying(attempt, { timeoutMs }, error => !isGone(error))
       lineup.busy = false
     } catch (error) {
@@ -210,7 +211,7 @@ export class Producer {
   // ── sending ──
 
   async #send(leader: number, lineups: readonly Lineup[]): Promise<void> {
-    const now = Date.now()
+    const now = elapsedMs()
     const least = Math.min(...lineups.map(({ first }) => this.#deadline(first)))
     const timeoutMs = Math.max(1, Math.min(this.#cluster.requestTimeoutMs, least - now))
     const about = { what: lineups[0]!.what }
@@ -301,7 +302,7 @@ export class Producer {
     this.#cluster.heard({ topic, partition }, error)
     const lost = outOfSequence.has(name)
     const wait = lost ? 0 : backoff(first.attempts - 1)
-    if (!(lost || isRetriable(error)) || Date.now() + wait >= this.#deadline(first))
+    if (!(lost || isRetriable(error)) || elapsedMs() + wait >= this.#deadline(first))
       return this.#fail(lineup, first, error)
     // The leader has lost what it knew of this writer: the batch is not in its log. KIP-360.
     if (lost) this.#renew(lineup)

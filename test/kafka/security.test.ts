@@ -2,11 +2,12 @@
 import { execFileSync } from 'node:child_process'
 import { pbkdf2Sync, randomBytes } from 'node:crypto'
 import { mkdtemp, rm } from 'node:fs/promises'
+import { type AddressInfo, createConnection, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Consumer, ConsumerRecord } from 'millrace'
 import { type KafkaBroker, type KafkaBrokerOptions, kafkaBroker } from 'millrace/kafka'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest'
 import { type Connection, connect, type Kafka, loadKafka } from '../../src/kafka/platformatic.js'
 import { type Node, startNode } from './cluster.js'
 import { type AnyTopics, all, failure, fresh } from './support.js'
@@ -164,7 +165,15 @@ describe('credentials', () => {
   test('none at all: told that nobody answers a stranger', async () => {
     await using cluster = broker({ tls: { ca }, requestTimeoutMs: 1_000 })
     const error = await failure(() => cluster.ready())
-    expect(['NETWORK_EXCEPTION', 'REQUEST_TIMED_OUT', 'SASL_AUTHENTICATION_FAILED']).toContain(error.code)
+    expect(error).toMatchObject({ code: 'NETWORK_EXCEPTION', details: { address: node.address } })
+    expect(error.message).toMatch(/hung up.*authentication/)
+  })
+
+  test('where none are wanted: SASL_AUTHENTICATION_FAILED that says so', async () => {
+    await using cluster = broker({ bootstrapBrokers: [inject('kafka')], sasl: plain })
+    const error = await failure(() => cluster.ready())
+    expect(error).toMatchObject({ code: 'SASL_AUTHENTICATION_FAILED', details: { mechanism: 'PLAIN' } })
+    expect(error.message).toMatch(/wants no authentication at this port/)
   })
 })
 
@@ -315,10 +324,38 @@ describe('TLS', () => {
     expect(String(error.cause.cause ?? error.cause)).toMatch(/self-signed/)
   })
 
-  test('no TLS where it is wanted: told within requestTimeoutMs', async () => {
+  test('no TLS where it is wanted: told within requestTimeoutMs, with what may be the reason', async () => {
     await using cluster = broker({ sasl: plain, requestTimeoutMs: 1_000 })
     const error = await failure(() => cluster.ready())
-    expect(['NETWORK_EXCEPTION', 'REQUEST_TIMED_OUT']).toContain(error.code)
+    expect(error).toMatchObject({ code: 'NETWORK_EXCEPTION', retriable: true, details: { address: node.address } })
+    expect(error.message).toMatch(/hung up.*TLS/)
     expect(error.message).toContain(node.address)
+  })
+
+  test('TLS where it is not spoken: the same', async () => {
+    const address = inject('kafka')
+    await using cluster = broker({ bootstrapBrokers: [address], tls: true, requestTimeoutMs: 1_000 })
+    const error = await failure(() => cluster.ready())
+    expect(error).toMatchObject({ code: 'NETWORK_EXCEPTION', retriable: true, details: { address } })
+    expect(error.message).toMatch(/handshake.*may not speak TLS/)
+  })
+
+  // As where a broker, or what balances the load before it, is started again.
+  test('a handshake that is broken off is tried again', async () => {
+    const [host = '', port] = node.address.split(':')
+    let calls = 0
+    const gateway = createServer(socket => {
+      socket.on('error', () => {})
+      if (++calls === 1) return void socket.once('data', () => socket.resetAndDestroy())
+      const onward = createConnection(Number(port), host).on('error', () => socket.destroy())
+      socket.pipe(onward).pipe(socket)
+    })
+    await new Promise<void>(resolve => gateway.listen(0, '127.0.0.1', resolve))
+    const bootstrapBrokers = [`127.0.0.1:${(gateway.address() as AddressInfo).port}`]
+    await using cluster = broker({ bootstrapBrokers, tls: { ca }, sasl: plain })
+    await cluster.ready()
+    expect(calls).toBe(2)
+    await cluster.close()
+    await new Promise(resolve => gateway.close(resolve))
   })
 })

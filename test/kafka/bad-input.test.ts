@@ -62,6 +62,13 @@ describe('options', () => {
       'sasl.username',
       undefined,
     ],
+    [
+      'a misspelt option of sasl',
+      { bootstrapBrokers, sasl: { mechanism: 'PLAIN', username: 'u', passwort: 'p' } },
+      'sasl.passwort',
+      '(hidden)',
+    ],
+    ['a list of certificates', { bootstrapBrokers, tls: ['ca.pem'] }, 'tls', ['ca.pem']],
     ['a bearer without a token', { bootstrapBrokers, sasl: { mechanism: 'OAUTHBEARER' } }, 'sasl.token', undefined],
     [
       'half a codec',
@@ -70,23 +77,39 @@ describe('options', () => {
       undefined,
     ],
     ['no replicas', { bootstrapBrokers, topics: { orders: { replicas: 0 } } }, 'replicas of topic orders', 0],
+    // Kafka's protocol has 16 bits for these.
+    [
+      'more replicas than can be told',
+      { bootstrapBrokers, topics: { orders: { replicas: 2 ** 15 } } },
+      'replicas of topic orders',
+      2 ** 15,
+    ],
   ])('%s: INVALID_CONFIG', async (_, options, option, value) => {
     const error = await made(options)
     expect(error).toMatchObject({ code: 'INVALID_CONFIG', details: { option } })
     if (option !== 'codec of topic orders') expect(error.details.value).toEqual(value)
   })
 
-  test('a password that is not there is told without showing one', async () => {
-    const error = await made({ bootstrapBrokers, sasl: { mechanism: 'PLAIN', username: 'u', password: 12_345 } })
-    expect(error).toMatchObject({ code: 'INVALID_CONFIG', details: { option: 'sasl.password' } })
+  test.each([
+    ['sasl.password', { mechanism: 'PLAIN', username: 'u', password: 12_345 }],
+    ['sasl.token', { mechanism: 'OAUTHBEARER', token: 12_345 }],
+    ['sasl.pass', { mechanism: 'PLAIN', username: 'u', password: 'p', pass: 12_345 }],
+  ])('a wrong %s is told without showing it', async (option, sasl) => {
+    const error = await made({ bootstrapBrokers, sasl })
+    expect(error).toMatchObject({ code: 'INVALID_CONFIG', details: { option } })
     expect(error.message).not.toContain('12345')
+    expect(JSON.stringify(error.details)).not.toContain('12345')
   })
 
-  test('a topic with no partitions: INVALID_PARTITIONS; with no name: INVALID_TOPIC_EXCEPTION', async () => {
-    expect(await made({ bootstrapBrokers, topics: { orders: { partitions: 0 } } })).toMatchObject({
-      code: 'INVALID_PARTITIONS',
-      details: { topic: 'orders', partitions: 0 },
-    })
+  test('a topic with no partitions, or more than can be told: INVALID_PARTITIONS', async () => {
+    for (const partitions of [0, 2 ** 31, 2 ** 40, 1.5, Number.NaN])
+      expect(await made({ bootstrapBrokers, topics: { orders: { partitions } } })).toMatchObject({
+        code: 'INVALID_PARTITIONS',
+        details: { topic: 'orders', partitions },
+      })
+  })
+
+  test('a topic with no name: INVALID_TOPIC_EXCEPTION', async () => {
     expect(await made({ bootstrapBrokers, topics: { 'or ders': {} } })).toMatchObject({
       code: 'INVALID_TOPIC_EXCEPTION',
       details: { topic: 'or ders' },
@@ -176,11 +199,13 @@ describe('topics', () => {
     ['what is consumed to go', { retention: { consumed: true } }, 'retention.consumed'],
     ['records in a segment', { segmentRecords: 10 }, 'segmentRecords'],
     ['more replicas than there are brokers', { replicas: 3 }, 'replicas'],
+    ['more replicas than can be told', { replicas: 2 ** 40 }, 'replicas'],
   ])('createTopic() told of %s: INVALID_CONFIG, and no topic is made', async (_, options, option) => {
     await using broker = onCluster()
     const name = fresh('orders')
     const error = await failure(() => broker.createTopic(name, options))
-    expect(error).toMatchObject({ code: 'INVALID_CONFIG', details: { option } })
+    expect(error.code).toBe('INVALID_CONFIG')
+    expect([option, `${option} of topic ${name}`]).toContain(error.details.option)
     expect(await failure(() => broker.topic(name).partitionCount())).toMatchObject({
       code: 'UNKNOWN_TOPIC_OR_PARTITION',
     })

@@ -180,6 +180,9 @@ describe('topics', () => {
       () => group.committed(missing, 0),
       () => group.resetOffsets('earliest'),
       () => group.join().ready(),
+      () => group.join().poll(),
+      () => group.join()[Symbol.asyncIterator]().next(),
+      () => group.join().run(() => {}),
     ]
     for (const error of await Promise.all(calls.map(failure)))
       expect(error).toMatchObject({ code: 'UNKNOWN_TOPIC_OR_PARTITION', details: { topic: missing } })

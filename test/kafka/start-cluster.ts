@@ -1,3 +1,4 @@
+import { join } from 'node:path'
 import type { TestProject } from 'vitest/node'
 import { startNode } from './cluster.js'
 
@@ -10,6 +11,9 @@ declare module 'vitest' {
 
 /** A cluster of one broker, whose groups give up a member soon that is not heard of any more. */
 export default async function startCluster(project: TestProject): Promise<() => Promise<void>> {
+  // Processes that tests start are run by tsx, and are to stand on the same client.
+  if (process.env['MILLRACE_KAFKA_CLIENT'] === '2')
+    process.env['TSX_TSCONFIG_PATH'] = join(import.meta.dirname, 'tsconfig.client-2.json')
   const node = await startNode(['group.consumer.session.timeout.ms=3000'])
   project.provide('kafka', node.address)
   return () => node.remove()

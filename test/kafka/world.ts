@@ -3,7 +3,8 @@ import { inject } from 'vitest'
 import { Cluster } from '../../src/kafka/cluster.js'
 import { resolveKafkaOptions } from '../../src/kafka/options.js'
 
-export const deadlineMs = 15_000
+/** Less than a test may take; long, since it is waited out by what fails alone, and a machine may be busy. */
+export const deadlineMs = 45_000
 
 /** Resolves when it holds; fails with what was waited for. */
 export async function until(

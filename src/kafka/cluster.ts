@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events'
 import { MillraceError } from '../index.js'
 import { Connections, type ConnectionsOptions, type Lane } from './connections.js'
 import { elapsedMs } from './elapsed.js'
@@ -66,6 +67,8 @@ export class Cluster {
     this.deliveryTimeoutMs = deliveryTimeoutMs
     this.#bootstrap = bootstrap
     this.#connections = new Connections(options)
+    // Any number of requests may wait for their next try.
+    setMaxListeners(0, this.#closing.signal)
   }
 
   // ── what is known ──

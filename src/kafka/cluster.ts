@@ -92,10 +92,16 @@ export class Cluster {
     return leader === undefined || leader < 0 || this.#topics.heardAt(topic) === undefined ? undefined : leader
   }
 
-  /** Waits until the topic is known. UNKNOWN_TOPIC_OR_PARTITION when it is not there. */
-  async metadata(name: string, options: Partial<RequestOptions> = {}): Promise<TopicMetadata> {
-    this.#freshen(name)
-    if (this.#topics.heardAt(name) !== undefined) return this.#topics.get(name)!
+  /**
+   * Waits until the topic is known. `anew`: as of now, for what is about all of its partitions; it may have grown.
+   * UNKNOWN_TOPIC_OR_PARTITION when it is not there.
+   */
+  async metadata(
+    name: string,
+    { anew = false, ...options }: Partial<RequestOptions> & { readonly anew?: boolean } = {},
+  ): Promise<TopicMetadata> {
+    if (!anew) this.#freshen(name)
+    if (!anew && this.#topics.heardAt(name) !== undefined) return this.#topics.get(name)!
     const about = { what: `Looking for topic ${name}`, topic: name, ...options.about }
     const started = elapsedMs()
     return this.retrying(

@@ -180,7 +180,7 @@ export class KafkaGroup<R extends AnyRecord> implements ConsumerGroup<R> {
   async #partitions(): Promise<TopicPartition[]> {
     const { cluster } = this.#host
     const about = { what: `Looking for the topics of group ${this.id}` }
-    const topics = await Promise.all(this.topics.map(topic => cluster.metadata(topic, { about })))
+    const topics = await Promise.all(this.topics.map(topic => cluster.metadata(topic, { about, anew: true })))
     return topics.flatMap(({ name, partitions }) =>
       [...partitions.keys()].map(partition => ({ topic: name, partition })),
     )
@@ -191,8 +191,10 @@ export class KafkaGroup<R extends AnyRecord> implements ConsumerGroup<R> {
     for (const { topic, partition } of where) {
       if (!this.topics.includes(topic)) throw new MillraceError('UNKNOWN_TOPIC_OR_PARTITION', { topic })
       const about = { what: `Looking for topic ${topic}`, topic }
-      const known = await this.#host.cluster.metadata(topic, { about })
-      if (known.partitions[partition] === undefined)
+      const { cluster } = this.#host
+      const isKnown = (anew: boolean): Promise<boolean> =>
+        cluster.metadata(topic, { about, anew }).then(({ partitions }) => partitions[partition] !== undefined)
+      if (!(await isKnown(false)) && !(await isKnown(true)))
         throw new MillraceError('UNKNOWN_TOPIC_OR_PARTITION', { topic, partition })
     }
   }

@@ -13,18 +13,18 @@ export function openingFailure(error: unknown, about: About, to: Address, securi
   return networkError(about.what, to, error, !isRefusedByTls(error), openingReason(error, security))
 }
 
-/** What became of a request. `fresh`: nothing has been answered yet by this connection. */
+/** What became of a request. `first`: no broker has answered any yet. */
 export function requestFailure(
   error: unknown,
   about: About,
   to: Address,
-  { timeoutMs, fresh, sasl }: { timeoutMs: number; fresh: boolean } & Pick<Security, 'sasl'>,
+  { timeoutMs, first: isFirst, sasl }: { timeoutMs: number; first: boolean } & Pick<Security, 'sasl'>,
 ): unknown {
   if (error instanceof MillraceError) return error
   const first = answeredErrors(error)?.codes[0]
   if (first !== undefined) return errorOf(first.code, { timeoutMs, ...about }, first.message, error)
   if (kindOf(error) === 'network') {
-    const reason = fresh && sasl === undefined ? hungUp('authentication') : undefined
+    const reason = isFirst && sasl === undefined ? hungUp('authentication') : undefined
     return networkError(about.what, to, error, true, reason)
   }
   const details = { error: `${about.what}: ${String(error)}` }

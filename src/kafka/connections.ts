@@ -39,8 +39,6 @@ interface Line {
   readonly connection: Connection
   /** The versions of each request that it knows, by API key. */
   readonly versions: ReadonlyMap<number, { readonly minVersion: number; readonly maxVersion: number }>
-  /** Nothing but that has been answered yet. */
-  fresh: boolean
 }
 
 /** Kafka: socket.connection.setup.timeout.ms */
@@ -54,6 +52,8 @@ export class Connections {
   readonly #lines = new Map<string, Promise<Line>>()
   /** Also those that are not ready yet: closing leaves none behind. */
   readonly #connections = new Set<Connection>()
+  /** Some broker has answered a request. */
+  #answered = false
   #closed = false
 
   constructor(options: ConnectionsOptions) {
@@ -71,12 +71,12 @@ export class Connections {
       throw unsupported(about.what, kafka, api)
     try {
       const answer = await this.#answer(line.connection, api, request.args, about.what, timeoutMs)
-      line.fresh = false
+      this.#answered = true
       return answer
     } catch (error) {
       const answered = answeredErrors(error)
       if (request.partial === true && answered?.response !== undefined) return answered.response as Answer
-      throw requestFailure(error, about, to, { timeoutMs, fresh: line.fresh, sasl: this.#options.sasl })
+      throw requestFailure(error, about, to, { timeoutMs, first: !this.#answered, sasl: this.#options.sasl })
     }
   }
 
@@ -138,7 +138,7 @@ export class Connections {
         what,
         this.#options.requestTimeoutMs,
       )
-      return { connection, versions: new Map(answer.apiKeys.map(entry => [entry.apiKey, entry])), fresh: true }
+      return { connection, versions: new Map(answer.apiKeys.map(entry => [entry.apiKey, entry])) }
     } catch (error) {
       lost()
       if (connection !== undefined) await this.#abandon(connection)

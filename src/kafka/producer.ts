@@ -17,6 +17,8 @@ export interface ProducerOptions {
 
 /** Kafka: max.request.size */
 const requestBytes = 2 * 1_024 * 1_024
+/** Kafka: socket.request.max.bytes, on more than which a broker hangs up, less what comes before a batch. */
+const mostBatchBytes = 100 * 1_024 * 1_024 - 4_096
 
 /**
  * Writes batches to the leaders of their partitions, idempotently (KIP-98): a batch keeps its sequence when it is sent
@@ -135,7 +137,7 @@ export class Producer {
         continue
       }
       const request = byLeader.get(leader)
-      if (request !== undefined && request.bytes < requestBytes) {
+      if (request !== undefined && request.bytes + first.writer.bytes <= requestBytes) {
         request.lineups.push(lineup)
         request.bytes += first.writer.bytes
         continue
@@ -218,6 +220,7 @@ export class Producer {
     let answer: ProduceAnswer
     try {
       const topics = this.#topicsOf(lineups)
+      if (lineups.some(({ first }) => first.encoded!.length > mostBatchBytes)) return this.#oversized(lineups)
       answer = await this.#cluster.send(leader, produce, [topics, timeoutMs], {
         about,
         timeoutMs,
@@ -239,6 +242,17 @@ export class Producer {
       const found = answers.get(`${lineup.topic}-${lineup.partition}`)
       if (found === undefined) this.#failed(lineup, errorOf(-1, { what: lineup.what }), true)
       else this.#answered(lineup, found)
+    }
+    this.#drain()
+  }
+
+  /** What is so large is in a request of its own, which is not sent: each of its records is tried alone. */
+  #oversized(lineups: readonly Lineup[]): void {
+    for (const lineup of lineups) {
+      const { first, what, topic, partition } = lineup
+      const { bytes, count } = first.writer
+      if (count > 1) this.#divided(first, lineup.divide(Math.ceil(count / 2)))
+      else this.#fail(lineup, first, errorOf(10, { what, topic, partition, bytes }))
     }
     this.#drain()
   }

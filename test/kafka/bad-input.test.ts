@@ -266,6 +266,19 @@ describe('records', () => {
     expect((await all(orders.read({ until: 'latest' }))).map(({ value }) => value)).toEqual(['a', 'b', 'c'])
   })
 
+  // Kafka: socket.request.max.bytes: a broker hangs up on more, and would each time.
+  test('a value beyond what a broker reads: MESSAGE_TOO_LARGE too, and what goes along with it is written', async () => {
+    await using broker = onCluster()
+    const orders = await broker.createTopic(fresh('orders'))
+    const large = 'x'.repeat(101 * 1_048_576)
+    const outcomes = await Promise.allSettled(['a', large, 'b', 'c'].map(value => orders.publish({ value })))
+    expect(outcomes.map(({ status }) => status)).toEqual(['fulfilled', 'rejected', 'fulfilled', 'fulfilled'])
+    const { reason } = outcomes[1] as PromiseRejectedResult
+    expect(reason).toMatchObject({ code: 'MESSAGE_TOO_LARGE', retriable: false, details: { topic: orders.name } })
+    expect(reason.details.bytes).toBeGreaterThan(101 * 1_048_576)
+    expect((await all(orders.read({ until: 'latest' }))).map(({ value }) => value)).toEqual(['a', 'b', 'c'])
+  })
+
   test('a keyless record on a compacted topic: INVALID_RECORD, and what goes along with it is written', async () => {
     await using broker = onCluster()
     const name = fresh('state')

@@ -39,6 +39,10 @@ interface Line {
   readonly connection: Connection
   /** The versions of each request that it knows, by API key. */
   readonly versions: ReadonlyMap<number, { readonly minVersion: number; readonly maxVersion: number }>
+  /** Requests that wait for their answers. */
+  waiting: number
+  /** Another has taken its place: it ends when nothing waits any more. */
+  retired: boolean
 }
 
 /** Kafka: socket.connection.setup.timeout.ms */
@@ -69,6 +73,7 @@ export class Connections {
     const range = line.versions.get(api.key)
     if (range === undefined || range.minVersion > api.version || range.maxVersion < api.version)
       throw unsupported(about.what, kafka, api)
+    line.waiting++
     try {
       const answer = await this.#answer(line.connection, api, request.args, about.what, timeoutMs)
       this.#answered = true
@@ -77,7 +82,13 @@ export class Connections {
       const answered = answeredErrors(error)
       if (request.partial === true && answered?.response !== undefined) return answered.response as Answer
       throw requestFailure(error, about, to, { timeoutMs, first: !this.#answered, sasl: this.#options.sasl })
+    } finally {
+      line.waiting--
+      this.#endRetired(line)
     }
+  }
+  #endRetired({ connection, waiting, retired }: Line): void {
+    if (retired && waiting === 0) void this.#abandon(connection)
   }
 
   #answer<Args extends unknown[], Answer>(
@@ -111,19 +122,31 @@ export class Connections {
     const name = `${to.host}:${to.port} ${lane}`
     const known = this.#lines.get(name)
     if (known !== undefined) return known
-    const opening = this.#open(kafka, to, about, () => {
+    const lost = (): void => {
       if (this.#lines.get(name) === opening) this.#lines.delete(name)
-    })
+    }
+    const expiring = (): void => {
+      lost()
+      const retire = (line: Line): void => {
+        line.retired = true
+        this.#endRetired(line)
+      }
+      opening.then(retire, () => {})
+    }
+    const opening = this.#open(kafka, to, about, lost, expiring)
     this.#lines.set(name, opening)
     return opening
   }
 
-  async #open(kafka: Kafka, to: Address, about: About, lost: () => void): Promise<Line> {
+  async #open(kafka: Kafka, to: Address, about: About, lost: () => void, expiring: () => void): Promise<Line> {
     const connectTimeoutMs = Math.min(longestConnectMs, this.#options.requestTimeoutMs)
     let connection: Connection | undefined
     try {
       const options = { ...this.#options, connectTimeoutMs, requestTimeoutMs: never }
-      connection = await connect(kafka, to, options, begun => this.#connections.add(begun))
+      connection = await connect(kafka, to, options, {
+        begun: begun => this.#connections.add(begun),
+        expiring,
+      })
       const own = connection
       connection.on('close', () => {
         this.#connections.delete(own)
@@ -138,7 +161,8 @@ export class Connections {
         what,
         this.#options.requestTimeoutMs,
       )
-      return { connection, versions: new Map(answer.apiKeys.map(entry => [entry.apiKey, entry])) }
+      const versions = new Map(answer.apiKeys.map(entry => [entry.apiKey, entry]))
+      return { connection, versions, waiting: 0, retired: false }
     } catch (error) {
       lost()
       if (connection !== undefined) await this.#abandon(connection)

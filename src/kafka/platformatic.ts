@@ -44,15 +44,20 @@ export function loadKafka(): Promise<Kafka> {
 /** Requests that may wait for their answers on one connection; more of them wait for their turn. Kafka: max.in.flight.requests.per.connection. */
 const inFlight = 64
 
-/**
- * A connection that is ready for requests: encrypted and authenticated, where that is asked for. `begun` is told of it
- * before it is, so that it can be abandoned.
- */
+/** What is told of a connection. */
+export interface ConnectionEvents {
+  /** It is there, though not ready yet: it can be abandoned. */
+  begun?(connection: Connection): void
+  /** Its session is nearly over: a broker hangs up on what is sent later. KIP-368. */
+  expiring?(): void
+}
+
+/** A connection that is ready for requests: encrypted and authenticated, where that is asked for. */
 export async function connect(
   kafka: Kafka,
   { host, port }: Address,
   options: Security & { clientId: string; connectTimeoutMs: number; requestTimeoutMs: number },
-  begun: (connection: Connection) => void = () => {},
+  events: ConnectionEvents = {},
 ): Promise<Connection> {
   const { tls, sasl, clientId, connectTimeoutMs, requestTimeoutMs } = options
   const secure = tls === undefined || tls === false ? undefined : tls === true ? {} : tls
@@ -67,9 +72,11 @@ export async function connect(
   })
   // Whoever waits for an answer is told by it; an error event that nobody hears would end the process.
   connection.on('error', () => {})
+  // The client would authenticate anew between other requests, which a broker refuses meanwhile.
+  connection.reauthenticate = () => events.expiring?.()
   try {
     const ready = connection.connect(host, port)
-    begun(connection)
+    events.begun?.(connection)
     await ready
     return connection
   } catch (error) {

@@ -17,6 +17,8 @@ let node: Node
 let folder: string
 /** The cluster's own certificate, which it has signed itself. */
 let ca: string
+/** The cluster hangs up on who goes on for longer without authenticating anew. Kafka: connections.max.reauth.ms (KIP-368) */
+const sessionMs = 2_000
 const plain = { mechanism: 'PLAIN', username: 'alice', password: 'open sesame' } as const
 
 beforeAll(async () => {
@@ -38,6 +40,7 @@ beforeAll(async () => {
     ...stores,
     'sasl.enabled.mechanisms=PLAIN,SCRAM-SHA-256,SCRAM-SHA-512,OAUTHBEARER',
     'sasl.mechanism.inter.broker.protocol=PLAIN',
+    `connections.max.reauth.ms=${sessionMs}`,
     'authorizer.class.name=org.apache.kafka.metadata.authorizer.StandardAuthorizer',
     'super.users=User:ANONYMOUS;User:admin;User:alice;User:bob',
     `listener.name.plaintext.plain.sasl.jaas.config=${login}.plain.PlainLoginModule required username="admin" password="secret" user_admin="secret" user_alice="open sesame" user_carol="knock knock";`,
@@ -139,6 +142,27 @@ describe('credentials', () => {
     await worksWith({ sasl: { mechanism: 'OAUTHBEARER', token: token('alice') } })
     await worksWith({ sasl: { mechanism: 'OAUTHBEARER', token: async () => token('alice') } })
   })
+
+  test.each([plain, { mechanism: 'OAUTHBEARER', token: () => token('alice') }] as const)(
+    '$mechanism: sessions that end under load are followed by others, and nobody hears of it',
+    async sasl => {
+      await using cluster = broker({ tls: { ca }, sasl })
+      const orders = await cluster.createTopic(fresh('orders'))
+      const lost: unknown[] = []
+      const group = cluster.group(fresh('billing'), { topics: orders.name, autoCommitIntervalMs: 100 })
+      const consumer = group.join({ onLost: partitions => void lost.push(...partitions) })
+      const handled: number[] = []
+      const running = consumer.run(({ value }) => void handled.push(value))
+      const end = Date.now() + 3 * sessionMs
+      let published = 0
+      for (; Date.now() < end; published++) await orders.publish({ value: published })
+      await within('the rest', group.caughtUp())
+      expect(handled).toEqual([...Array(published).keys()])
+      expect(lost).toEqual([])
+      await consumer.close()
+      await running
+    },
+  )
 
   test.each([
     ['a wrong password', { ...plain, password: 'guess' }],

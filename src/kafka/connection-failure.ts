@@ -5,12 +5,18 @@ import { type Address, answeredErrors, kindOf, type Security } from './platforma
 /** Why a connection could not be opened, as users are told, with what they may have to change. */
 export function openingFailure(error: unknown, about: About, to: Address, security: Security): unknown {
   if (error instanceof MillraceError) return error
-  if (kindOf(error) === 'authentication') {
-    const details = { mechanism: security.sasl?.mechanism ?? 'SASL' }
-    const options = { cause: error, reason: saslReason(error) }
-    return new ClusterError('SASL_AUTHENTICATION_FAILED', 'SASL_AUTHENTICATION_FAILED', details, options)
-  }
+  if (kindOf(error) === 'authentication') return refusal(error, security)
   return networkError(about.what, to, error, !isRefusedByTls(error), openingReason(error, security))
+}
+
+/** Credentials that are refused stay so; what makes them may do better next time. */
+function refusal(cause: unknown, { sasl }: Security): MillraceError {
+  const own = systemErrorOf(cause)
+  if (own instanceof MillraceError) return own
+  const details = { mechanism: sasl?.mechanism ?? 'SASL' }
+  const reason = own === undefined ? saslReason(cause) : `its token could not be had: ${own.message}`
+  const options = { cause, reason, retriable: own !== undefined }
+  return new ClusterError('SASL_AUTHENTICATION_FAILED', 'SASL_AUTHENTICATION_FAILED', details, options)
 }
 
 /** What became of a request. `first`: no broker has answered any yet. */
@@ -46,27 +52,26 @@ const hungUp = (wanted: string): string => `it hung up; where it does so each ti
 
 function openingReason(error: unknown, { tls, sasl }: Security): string {
   const system = systemErrorOf(error)
+  const code = String(system?.code)
   const encrypted = tls !== undefined && tls !== false
-  if (encrypted && (system === undefined || brokenHandshake.test(system.code)))
+  if (system === undefined && / timed out/.test(String(error))) return 'it took too long'
+  if (encrypted && (system === undefined || brokenHandshake.test(code)))
     return 'it broke off the TLS handshake; where it does so each time, it may not speak TLS at this port'
   if (system === undefined) return hungUp(sasl === undefined ? 'TLS, or authentication' : 'TLS')
-  return system.message || system.code
+  return system.message || code
 }
 const brokenHandshake = /^(ECONNRESET|EPROTO|ERR_SSL_WRONG_VERSION_NUMBER)$/
 
-/** The innermost error that is the system's or TLS's, not the client's. */
-function systemErrorOf(error: unknown): { readonly code: string; readonly message: string } | undefined {
-  let found: { code: string; message: string } | undefined
-  for (const cause of causesOf(error)) {
-    const { code, message } = cause as { code?: unknown; message?: unknown }
-    if (typeof code === 'string' && !code.startsWith('PLT_KFK_')) found = { code, message: String(message ?? '') }
-  }
-  return found
+/** The first error that is not the client's own: the system's, TLS's, or that of who makes tokens. */
+function systemErrorOf(error: unknown): (Error & { readonly code?: unknown }) | undefined {
+  for (const cause of causesOf(error))
+    if (cause instanceof Error && !String((cause as { code?: unknown }).code).startsWith('PLT_KFK_')) return cause
+  return undefined
 }
 
 /** What TLS refuses stays so; that the other side hangs up may pass. Kafka: SslAuthenticationException. */
 function isRefusedByTls(error: unknown): boolean {
-  return /CERT|^ERR_(TLS|SSL)/.test(systemErrorOf(error)?.code ?? '')
+  return /CERT|^ERR_(TLS|SSL)/.test(String(systemErrorOf(error)?.code))
 }
 
 /** Kafka: SaslHandshakeResponse. */

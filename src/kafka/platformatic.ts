@@ -68,7 +68,7 @@ export async function connect(
     maxInflights: inFlight,
     ...(secure === undefined ? {} : { tls: secure }),
     ...(secure === undefined || named || isIP(host) !== 0 ? {} : { tlsServerName: true }),
-    ...(sasl === undefined ? {} : { sasl: presentOf(sasl) as unknown as Client.SASLOptions }),
+    ...(sasl === undefined ? {} : { sasl: credentialsOf(sasl) }),
   })
   // Whoever waits for an answer is told by it; an error event that nobody hears would end the process.
   connection.on('error', () => {})
@@ -98,8 +98,16 @@ export function abandon(connection: Connection): Promise<void> {
   return gone
 }
 
-function presentOf(options: object): object {
-  return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined))
+function credentialsOf({ token, ...others }: NonNullable<Security['sasl']>): Client.SASLOptions {
+  const given = { ...others, token: typeof token === 'function' ? () => tokenOf(token) : token }
+  const present = Object.entries(given).filter(([, value]) => value !== undefined)
+  return Object.fromEntries(present) as unknown as Client.SASLOptions
+}
+async function tokenOf(token: () => string | Promise<string>): Promise<string> {
+  const given: unknown = await token()
+  if (typeof given === 'string' && given !== '') return given
+  const value = typeof given === 'string' ? given : typeof given
+  throw new MillraceError('INVALID_CONFIG', { option: 'sasl.token', value, expected: 'a function that gives a text' })
 }
 
 /** The codes and texts in an answer that is an error, and the answer itself where it could be read. */

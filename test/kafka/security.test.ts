@@ -186,6 +186,36 @@ describe('credentials', () => {
     await cluster.close()
   })
 
+  test('a token that can not be had for a moment is asked for again', async () => {
+    let calls = 0
+    const flaky = async (): Promise<string> => {
+      if (++calls === 1) throw new Error('its server restarts')
+      return token('alice')
+    }
+    await worksWith({ sasl: { mechanism: 'OAUTHBEARER', token: flaky } })
+    expect(calls).toBeGreaterThan(1)
+  })
+
+  test('one that can not be had at all: SASL_AUTHENTICATION_FAILED with the reason', async () => {
+    const down = (): string => {
+      throw new Error('its server is down')
+    }
+    await using cluster = broker({
+      tls: { ca },
+      sasl: { mechanism: 'OAUTHBEARER', token: down },
+      requestTimeoutMs: 1_000,
+    })
+    const error = await failure(() => cluster.ready())
+    expect(error).toMatchObject({ code: 'SASL_AUTHENTICATION_FAILED', retriable: true })
+    expect(error.message).toContain('its server is down')
+  })
+
+  test('a function that gives no token: INVALID_CONFIG', async () => {
+    await using cluster = broker({ tls: { ca }, sasl: { mechanism: 'OAUTHBEARER', token: () => undefined as never } })
+    const error = await failure(() => cluster.ready())
+    expect(error).toMatchObject({ code: 'INVALID_CONFIG', details: { option: 'sasl.token', value: 'undefined' } })
+  })
+
   test('none at all: told that nobody answers a stranger', async () => {
     await using cluster = broker({ tls: { ca }, requestTimeoutMs: 1_000 })
     const error = await failure(() => cluster.ready())

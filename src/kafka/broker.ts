@@ -1,7 +1,7 @@
 import { Closing } from '../async-dispose.js'
 import { systemClock } from '../clock.js'
 import { timeoutOf } from '../consumer.js'
-import { checkText, refuse } from '../core/check.js'
+import { refuse } from '../core/check.js'
 import { checkSameOptions, checkTopicNames, resolveGroupOptions } from '../group-options.js'
 import {
   type Broker,
@@ -22,7 +22,13 @@ import { checkKafkaTopicOptions, createTopic, ensureTopics } from './create-topi
 import { elapsedMs } from './elapsed.js'
 import { Fetcher } from './fetcher.js'
 import { type GroupHost, KafkaGroup } from './group.js'
-import { checkTopicName, type KafkaBrokerOptions, type ResolvedKafkaOptions, resolveKafkaOptions } from './options.js'
+import {
+  checkId,
+  checkTopicName,
+  type KafkaBrokerOptions,
+  type ResolvedKafkaOptions,
+  resolveKafkaOptions,
+} from './options.js'
 import { Producer } from './producer.js'
 import { Serialization } from './serialization.js'
 import type { Reading, Tail } from './tail.js'
@@ -147,7 +153,7 @@ class ClusterBroker<Topics extends object, K extends Key>
     id: string,
     options: { topics: N | readonly N[] } & GroupOptions,
   ): ConsumerGroup<RecordOf<Topics, K, N>> {
-    checkText('group id', id)
+    checkId('group id', id)
     if (typeof options !== 'object' || options === null) refuse('group options', options, 'an object of options')
     const topics = typeof options.topics === 'string' ? [options.topics] : options.topics
     checkTopicNames('topics', topics)

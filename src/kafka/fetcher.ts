@@ -13,7 +13,7 @@ export interface FetcherOptions {
   readonly isolation: 'read_uncommitted' | 'read_committed'
 }
 
-/** Kafka: fetch.max.wait.ms: a broker that has nothing answers after so long. */
+/** Kafka: fetch.max.wait.ms: a broker that has nothing answers after so long, and before the request is over. */
 const maxWaitMs = 500
 /** Kafka: fetch.min.bytes */
 const minBytes = 1
@@ -162,10 +162,10 @@ export class Fetcher<R extends AnyRecord = AnyRecord> {
     const { fetchBytes, isolation } = this.#options
     const level = isolation === 'read_committed' ? 1 : 0
     const about = { what: 'Fetching' }
-    const timeoutMs = this.#cluster.requestTimeoutMs + maxWaitMs
+    const waitMs = Math.min(maxWaitMs, Math.floor(this.#cluster.requestTimeoutMs / 2))
     const topics = topicsOf(asked, share)
-    const args: FetchArgs = [maxWaitMs, minBytes, fetchBytes, level, noSession, sessionless, topics, [], '']
-    const answer = await this.#cluster.send(node, fetchApi, args, { about, lane, timeoutMs })
+    const args: FetchArgs = [waitMs, minBytes, fetchBytes, level, noSession, sessionless, topics, [], '']
+    const answer = await this.#cluster.send(node, fetchApi, args, { about, lane })
     if (answer.errorCode !== 0) throw errorOf(answer.errorCode, about)
     return answer
   }

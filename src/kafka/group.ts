@@ -23,7 +23,7 @@ import { committedOffsets, nextOf, standings } from './committed-offsets.js'
 import { describeGroup, writeOffsets } from './group-admin.js'
 import { MemberEngine } from './member-engine.js'
 import { findOffsets, type OffsetQuestion } from './offsets.js'
-import { checkInt32, type ResolvedKafkaOptions } from './options.js'
+import { checkId, checkInt32, type ResolvedKafkaOptions } from './options.js'
 import type { Serialization } from './serialization.js'
 
 /** What a group needs of its broker. */
@@ -78,6 +78,7 @@ export class KafkaGroup<R extends AnyRecord> implements ConsumerGroup<R> {
   join(options: JoinOptions<R> = {}): Consumer<R> {
     this.#checkOpen()
     checkJoinOptions(options, this.topics)
+    if (options.instanceId !== undefined) checkId('instanceId', options.instanceId)
     const { cluster, serialization, clock, options: settings } = this.#host
     const engine = new MemberEngine<R>({
       ...settings,

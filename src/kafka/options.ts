@@ -207,6 +207,12 @@ function topicSettings(topics: unknown): ReadonlyMap<string, TopicSettings> {
   return found
 }
 
+/** A coordinator takes no id that Java's trim() leaves nothing of. Kafka: Utils.throwIfEmptyString. */
+export function checkId(option: string, id: unknown): void {
+  checkText(option, id)
+  if (![...(id as string)].some(character => character > ' ')) refuse(option, id, 'a text that is not blank')
+}
+
 /** Kafka: Topic.LEGAL_CHARS, at most 249 of them; no "." and no "..". */
 const legalName = /^(?!\.{1,2}$)[a-zA-Z0-9._-]{1,249}$/
 export function checkTopicName(name: unknown): void {

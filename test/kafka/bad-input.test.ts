@@ -322,6 +322,32 @@ describe('groups', () => {
     })
   })
 
+  test.each(['', ' ', '\n', '\u0000'])('an id that is blank, %j: INVALID_CONFIG with its value', async id => {
+    await using broker = onCluster()
+    expect(await failure(() => broker.group(id, { topics: 'orders' }))).toMatchObject({
+      code: 'INVALID_CONFIG',
+      details: { option: 'group id', value: id },
+    })
+    const group = broker.group('billing', { topics: 'orders' })
+    expect(await failure(() => group.join({ instanceId: id }))).toMatchObject({
+      code: 'INVALID_CONFIG',
+      details: { option: 'instanceId', value: id },
+    })
+  })
+
+  test('ids of any other characters are taken as they are', async () => {
+    const id = fresh('größe 🦉 "a/b":c\n')
+    await using broker = onCluster({ clientId: 'çlient 🦉' })
+    const orders = await broker.createTopic(fresh('orders'))
+    await orders.publish({ value: 1 })
+    const group = broker.group(id, { topics: orders.name })
+    await using consumer = group.join({ instanceId: `${id} seat` })
+    expect((await consumer.poll()).length).toBe(1)
+    expect(consumer.memberId).toContain('çlient 🦉')
+    await consumer.commit()
+    expect(await group.committed(orders.name, 0)).toBe(1)
+  })
+
   test('a session that a cluster does not know: INVALID_CONFIG with its value', async () => {
     await using broker = onCluster()
     const group = () => broker.group('billing', { topics: 'orders', sessionTimeoutMs: 10_000 })

@@ -51,6 +51,8 @@ export class Cluster {
   readonly #bootstrap: readonly Address[]
   readonly #connections: Connections
   readonly #nodes = new Map<number, Address>()
+  /** Brokers that have left a request unanswered last: who may ask any asks the others first. */
+  readonly #silent = new Set<string>()
   readonly #topics = new KnownTopics()
   readonly #coordinators = new Map<string, number>()
   readonly #closing = new AbortController()
@@ -196,10 +198,27 @@ export class Cluster {
     try {
       const node = await this.#nodeOf(to)
       const address = await this.#addressOf(node, options.about)
-      return await this.#connections.send(address, this.#sent(api, args, options))
+      return await this.#ask(address, api, args, options)
     } catch (error) {
       this.heard(to, error)
       throw error
+    }
+  }
+  async #ask<Args extends unknown[], Answer>(
+    address: Address,
+    api: (kafka: Kafka) => Api<Args, Answer>,
+    args: Args,
+    options: RequestOptions,
+  ): Promise<Answer> {
+    let silent = false
+    try {
+      return await this.#connections.send(address, this.#sent(api, args, options))
+    } catch (error) {
+      silent = isUnanswered(error)
+      throw error
+    } finally {
+      if (silent) this.#silent.add(nameOf(address))
+      else this.#silent.delete(nameOf(address))
     }
   }
   #sent<Args extends unknown[], Answer>(
@@ -215,7 +234,7 @@ export class Cluster {
   heard(to: Target, error: unknown): void {
     const name = kafkaNameOf(error)
     if (name === undefined) return
-    const gone = name === 'NETWORK_EXCEPTION' || name === 'REQUEST_TIMED_OUT'
+    const gone = isUnanswered(error)
     if (typeof to !== 'object') return
     if ('group' in to) {
       if (gone || name === 'NOT_COORDINATOR' || name === 'COORDINATOR_NOT_AVAILABLE')
@@ -249,7 +268,7 @@ export class Cluster {
     throw new ClusterError('NETWORK_EXCEPTION', 'NETWORK_EXCEPTION', details, { retriable: true })
   }
 
-  /** Any of the brokers, one after the other until one answers; before any is known, those of the bootstrap list. */
+  /** Any of the brokers, one after the other until one answers. Kafka: leastLoadedNode. Before any is known, those of the bootstrap list. */
   async #anyone<Args extends unknown[], Answer>(
     api: (kafka: Kafka) => Api<Args, Answer>,
     args: Args,
@@ -258,14 +277,15 @@ export class Cluster {
     const known = [...this.#nodes.values()]
     const first = this.#rounds++
     const turned = known.map((_, i) => known[(first + i) % known.length]!)
+    const isSilent = (address: Address): boolean => this.#silent.has(nameOf(address))
+    const inOrder = [...turned.filter(address => !isSilent(address)), ...turned.filter(isSilent), ...this.#bootstrap]
     let failure: unknown
-    for (const address of [...turned, ...this.#bootstrap]) {
+    for (const address of inOrder) {
       try {
-        return await this.#connections.send(address, this.#sent(api, args, options))
+        return await this.#ask(address, api, args, options)
       } catch (error) {
         failure = error
-        const name = kafkaNameOf(error)
-        if (name !== 'NETWORK_EXCEPTION' && name !== 'REQUEST_TIMED_OUT') throw error
+        if (!isUnanswered(error)) throw error
       }
     }
     throw failure
@@ -332,6 +352,13 @@ export class Cluster {
     this.#closing.abort()
     await this.#connections.close()
   }
+}
+
+const nameOf = ({ host, port }: Address): string => `${host}:${port}`
+
+function isUnanswered(error: unknown): boolean {
+  const name = kafkaNameOf(error)
+  return name === 'NETWORK_EXCEPTION' || name === 'REQUEST_TIMED_OUT'
 }
 
 /** Kafka: InvalidMetadataException, and what says that a partition is elsewhere. */

@@ -1,5 +1,6 @@
 import { setMaxListeners } from 'node:events'
 import { MillraceError } from '../index.js'
+import { backoff } from './backoff.js'
 import { Connections, type ConnectionsOptions, type Lane } from './connections.js'
 import { elapsedMs } from './elapsed.js'
 import { type About, ClusterError, errorOf, kafkaNameOf } from './errors.js'
@@ -33,16 +34,6 @@ export interface RequestOptions {
 const metadataAgeMs = 300_000
 /** How long a topic that was not found is looked for: a new one is not known to every broker at once. */
 const unknownTopicMs = 1_000
-/** Kafka: retry.backoff.ms, retry.backoff.max.ms; ExponentialBackoff's jitter. */
-const backoffMs = 100
-const longestBackoffMs = 1_000
-const jitter = 0.2
-
-/** The wait before a retry, doubled each time, with jitter. Kafka: ExponentialBackoff. */
-export function backoff(attempt: number): number {
-  const ms = Math.min(longestBackoffMs, backoffMs * 2 ** attempt)
-  return ms * (1 - jitter + 2 * jitter * Math.random())
-}
 
 /** What is known of a cluster, and requests to it: who leads what, who coordinates whom, retries within a time limit. */
 export class Cluster {

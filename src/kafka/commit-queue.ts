@@ -1,6 +1,7 @@
 import { MillraceError, type NextOffset, type TopicPartition } from '../index.js'
+import { backoff } from './backoff.js'
 import { byTopic, keyOf } from './by-topic.js'
-import { backoff, type Cluster } from './cluster.js'
+import type { Cluster } from './cluster.js'
 import { elapsedMs } from './elapsed.js'
 import { errorOf, kafkaNameOf } from './errors.js'
 

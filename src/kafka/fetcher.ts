@@ -1,5 +1,6 @@
 import { type AnyRecord, MillraceError, type TopicPartition } from '../index.js'
-import { backoff, type Cluster } from './cluster.js'
+import { backoff } from './backoff.js'
+import type { Cluster } from './cluster.js'
 import type { Lane } from './connections.js'
 import { elapsedMs } from './elapsed.js'
 import { errorOf, kafkaNameOf } from './errors.js'

@@ -1,6 +1,7 @@
 import { MillraceError } from '../index.js'
+import { backoff } from './backoff.js'
 import { type Batch, Bulk, type Waiter } from './batch.js'
-import { backoff, type Cluster } from './cluster.js'
+import type { Cluster } from './cluster.js'
 import { elapsedMs } from './elapsed.js'
 import { errorOf, kafkaNameOf } from './errors.js'
 import { Lineup } from './lineup.js'

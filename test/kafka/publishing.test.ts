@@ -6,7 +6,7 @@ import type { KafkaBroker } from 'millrace/kafka'
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 import { type Node, startNode } from './cluster.js'
 import { type AnyTopics, all, failure, fresh, onCluster } from './support.js'
-import { cluster, until, within } from './world.js'
+import { cluster, makeTopic, until, within } from './world.js'
 
 const upTo = (count: number): number[] => [...Array(count).keys()]
 
@@ -130,7 +130,7 @@ describe('batches', () => {
   test('a topic that takes only small batches gets small ones', async () => {
     await using broker = onCluster()
     const name = fresh('orders')
-    await withConfig(broker, name, 'max.message.bytes', '20000')
+    await makeTopic(name, { 'max.message.bytes': '20000' })
     const orders = broker.topic(name)
     const told = await Promise.all(upTo(500).map(value => orders.publish({ value: `${value} ${'x'.repeat(500)}` })))
     expect(told.map(({ offset }) => offset)).toEqual(upTo(500))
@@ -141,20 +141,13 @@ describe('batches', () => {
   test('where the cluster gives the time, publish() tells that', async () => {
     await using broker = onCluster()
     const name = fresh('orders')
-    await withConfig(broker, name, 'message.timestamp.type', 'LogAppendTime')
+    await makeTopic(name, { 'message.timestamp.type': 'LogAppendTime' })
     const before = Date.now()
     const { timestamp } = await broker.topic(name).publish({ value: 1, timestamp: 1_000 })
     expect(timestamp).toBeGreaterThanOrEqual(before)
     expect((await all(broker.topic(name).read({ until: 'latest' })))[0]!.timestamp).toBe(timestamp)
   })
 })
-
-/** Makes a topic with a setting that createTopic() does not have. */
-async function withConfig(broker: KafkaBroker<AnyTopics>, topic: string, name: string, value: string): Promise<void> {
-  const { cluster } = broker as unknown as { cluster: import('../../src/kafka/cluster.js').Cluster }
-  const made = { name: topic, numPartitions: 1, replicationFactor: 1, assignments: [], configs: [{ name, value }] }
-  await cluster.request('any', kafka => kafka.createTopicsV7.api, [[made], 5_000, false], { about: { what: 'test' } })
-}
 
 describe('under faults', () => {
   let node: Node

@@ -1,6 +1,6 @@
 import { setMaxListeners } from 'node:events'
 import { MillraceError } from '../index.js'
-import { backoff } from './backoff.js'
+import { backoff, pause } from './backoff.js'
 import { Connections, type ConnectionsOptions, type Lane } from './connections.js'
 import { elapsedMs } from './elapsed.js'
 import { type About, ClusterError, errorOf, kafkaNameOf } from './errors.js'
@@ -304,32 +304,10 @@ export class Cluster {
     }
   }
 
-  /** Waits; rejects when the cluster is closed, or with the signal's reason. */
+  /** Waits; rejects with CLOSED when the cluster is closed, or with the signal's reason. */
   pause(ms: number, signal?: AbortSignal): Promise<void> {
-    return new Promise((resolve, reject) => {
-      const closing = this.#closing.signal
-      const end = (): void => {
-        clearTimeout(timer)
-        closing.removeEventListener('abort', onClose)
-        signal?.removeEventListener('abort', onAbort)
-      }
-      const onClose = (): void => {
-        end()
-        reject(new MillraceError('CLOSED', { what: 'This broker' }))
-      }
-      const onAbort = (): void => {
-        end()
-        reject(signal!.reason)
-      }
-      const timer = setTimeout(() => {
-        end()
-        resolve()
-      }, ms)
-      if (closing.aborted) return onClose()
-      if (signal?.aborted) return onAbort()
-      closing.addEventListener('abort', onClose)
-      signal?.addEventListener('abort', onAbort)
-    })
+    const closing = this.#closing.signal
+    return pause(ms, signal === undefined ? [closing] : [closing, signal])
   }
 
   get closed(): boolean {
@@ -340,7 +318,7 @@ export class Cluster {
     this.#connections.endLane(lane)
   }
   async close(): Promise<void> {
-    this.#closing.abort()
+    this.#closing.abort(new MillraceError('CLOSED', { what: 'This broker' }))
     await this.#connections.close()
   }
 }

@@ -22,6 +22,18 @@ test('many that wait for their next try at once are no leak to be warned of', as
   expect(warnings).toEqual([])
 })
 
+test('who gives up waiting for the next try is told the reason, and who comes after the end is told at once', async () => {
+  const cluster = new Cluster(resolveKafkaOptions({ bootstrapBrokers: ['127.0.0.1:1'] }))
+  const asking = new AbortController()
+  const waiting = cluster.pause(60_000, asking.signal)
+  asking.abort('enough')
+  await expect(waiting).rejects.toBe('enough')
+  await expect(cluster.pause(60_000, asking.signal)).rejects.toBe('enough')
+  await cluster.pause(1)
+  await cluster.close()
+  await expect(cluster.pause(60_000)).rejects.toMatchObject({ code: 'CLOSED' })
+})
+
 // Kafka: NetworkClient.leastLoadedNode. Else each third question about a cluster of three would wait for requestTimeoutMs.
 test('a broker that has not answered last is asked last, until it answers again', async () => {
   const brokers = [1, 2, 3].map(port => ({ nodeId: port, host: 'kafka', port, rack: null }))

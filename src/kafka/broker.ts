@@ -68,6 +68,9 @@ export function kafkaBroker<Topics extends object = Record<string, unknown>, K e
   return new ClusterBroker<Topics, K>(resolveKafkaOptions(options))
 }
 
+/** How long consumers whose time to close is over may still take to tell their groups. */
+const longestFarewellMs = 500
+
 class ClusterBroker<Topics extends object, K extends Key>
   extends Closing
   implements KafkaBroker<Topics, K>, TopicHost, GroupHost
@@ -214,6 +217,9 @@ class ClusterBroker<Topics extends object, K extends Key>
     const tooLate = new MillraceError('REQUEST_TIMED_OUT', { what: 'Closing this broker', timeoutMs })
     if (!(await within(flushed, deadline - elapsedMs()))) errors.push(tooLate)
     this.producer.close(tooLate)
+    // Else what they have committed last is lost, and their partitions rest until their sessions are over.
+    const farewells = Promise.all([...this.#groups.values()].map(group => group.deserted())).then(() => true)
+    await within(farewells, Math.max(longestFarewellMs, deadline - elapsedMs()))
     await this.cluster.close()
     if (errors.length === 1) throw errors[0]
     if (errors.length > 1) throw new AggregateError(errors, `${errors.length} failures while the broker closed`)

@@ -50,7 +50,9 @@ export class KafkaGroup<R extends AnyRecord> implements ConsumerGroup<R> {
   /** What the coordinator is to assign by. */
   readonly serverAssignor: string
   readonly #host: GroupHost
+  /** Those that the group has not heard to have left. */
   readonly #consumers = new Set<EngineConsumer<R>>()
+  #deserted: (() => void)[] = []
   #shut = false
 
   constructor(id: string, topics: readonly string[], resolved: ResolvedGroupOptions, host: GroupHost) {
@@ -92,7 +94,7 @@ export class KafkaGroup<R extends AnyRecord> implements ConsumerGroup<R> {
       cluster,
       serialization,
       report: throwApart,
-      ended: () => this.#consumers.delete(consumer),
+      ended: () => this.#ended(consumer),
     })
     const consumer = new EngineConsumer<R>(engine, options)
     const member = EngineConsumer.memberOf(consumer)
@@ -100,6 +102,18 @@ export class KafkaGroup<R extends AnyRecord> implements ConsumerGroup<R> {
     this.#consumers.add(consumer)
     member.join()
     return consumer
+  }
+
+  #ended(consumer: EngineConsumer<R>): void {
+    this.#consumers.delete(consumer)
+    if (this.#consumers.size === 0) for (const resolve of this.#deserted.splice(0)) resolve()
+  }
+  /** The group has heard of each consumer that it has left, also of one whose close() ran out of time. */
+  deserted(): Promise<void> {
+    return new Promise(resolve => {
+      if (this.#consumers.size === 0) resolve()
+      else this.#deserted.push(resolve)
+    })
   }
 
   #checkOpen(): void {
@@ -112,10 +126,11 @@ export class KafkaGroup<R extends AnyRecord> implements ConsumerGroup<R> {
     for (const consumer of [...this.#consumers]) EngineConsumer.memberOf(consumer).crash()
   }
 
-  /** Every consumer closes. */
+  /** Every consumer closes; one whose close() is over has told its caller how that went. */
   shut(timeoutMs: number): Promise<void>[] {
     this.#shut = true
-    return [...this.#consumers].map(consumer => consumer.close({ timeoutMs }))
+    const open = [...this.#consumers].filter(consumer => !EngineConsumer.memberOf(consumer).gone)
+    return open.map(consumer => consumer.close({ timeoutMs }))
   }
 
   // ── offsets ──

@@ -1,5 +1,6 @@
 import { type Consumer, isMillraceError } from 'millrace'
 import { describe, expect, test } from 'vitest'
+import { describeGroup } from '../../src/kafka/group-admin.js'
 import { sessionMs } from './start-cluster.js'
 import { fresh, onCluster } from './support.js'
 import { cluster, configureGroup, gate, pass, until, within } from './world.js'
@@ -146,6 +147,38 @@ describe('staying', () => {
     expect(told).toEqual(['assigned 1', 'lost 1', 'assigned 1'])
     expect(a.memberId).toBe(memberId)
   })
+})
+
+test('a close() that runs out of time: the group hears of it, and what was finished is committed', async () => {
+  const { broker, group, id, topic } = await setUp(1, 3, { autoCommitIntervalMs: 3_600_000 })
+  const begun = gate()
+  const running = group.join().run(({ offset }) => {
+    if (offset < 2) return undefined
+    begun.open()
+    return new Promise(() => {})
+  })
+  await within('a handler that hangs', begun.opened)
+  expect(codeOf(await failing(broker.close({ timeoutMs: 200 })))).toBe('REQUEST_TIMED_OUT')
+  await running
+  const own = cluster()
+  expect((await describeGroup(own, id)).members).toEqual([])
+  await own.close()
+  await using outside = onCluster()
+  expect(await outside.group(id, { topics: topic }).committed(topic, 0)).toBe(2)
+})
+
+test('a consumer whose close() has failed is not told of by the broker again', async () => {
+  const { broker, group } = await setUp(1, 1)
+  const begun = gate()
+  const consumer = group.join()
+  const running = consumer.run(() => {
+    begun.open()
+    return new Promise(() => {})
+  })
+  await within('a handler that hangs', begun.opened)
+  expect(codeOf(await failing(consumer.close({ timeoutMs: 100 })))).toBe('REQUEST_TIMED_OUT')
+  await running
+  await broker.close()
 })
 
 describe('thrown out', () => {

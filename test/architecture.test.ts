@@ -165,7 +165,7 @@ for (const name of 'setTimeout clearTimeout queueMicrotask AbortController TextE
   everywhere.add(name)
 
 /** And what only Node has, where sockets are too. */
-const inNode = new Set('Buffer clearImmediate clearInterval setImmediate setInterval'.split(' '))
+const inNode = new Set('Buffer clearImmediate clearInterval performance setImmediate setInterval'.split(' '))
 
 test.each(files)('%s uses only globals that every host has, or Node where it talks to a cluster', file => {
   const onNode = file.startsWith('kafka/')

@@ -1,7 +1,7 @@
 import { Closing } from '../async-dispose.js'
 import { systemClock } from '../clock.js'
 import { timeoutOf } from '../consumer.js'
-import { checkText, refuse } from '../core/check.js'
+import { refuse } from '../core/check.js'
 import { checkSameOptions, checkTopicNames, resolveGroupOptions } from '../group-options.js'
 import {
   type Broker,
@@ -19,9 +19,16 @@ import {
 } from '../index.js'
 import { Cluster } from './cluster.js'
 import { checkKafkaTopicOptions, createTopic, ensureTopics } from './create-topic.js'
+import { elapsedMs } from './elapsed.js'
 import { Fetcher } from './fetcher.js'
 import { type GroupHost, KafkaGroup } from './group.js'
-import { checkTopicName, type KafkaBrokerOptions, type ResolvedKafkaOptions, resolveKafkaOptions } from './options.js'
+import {
+  checkId,
+  checkTopicName,
+  type KafkaBrokerOptions,
+  type ResolvedKafkaOptions,
+  resolveKafkaOptions,
+} from './options.js'
 import { Producer } from './producer.js'
 import { Serialization } from './serialization.js'
 import type { Reading, Tail } from './tail.js'
@@ -60,6 +67,9 @@ export function kafkaBroker<Topics extends object = Record<string, unknown>, K e
 ): KafkaBroker<Topics, K> {
   return new ClusterBroker<Topics, K>(resolveKafkaOptions(options))
 }
+
+/** How long consumers whose time to close is over may still take to tell their groups. */
+const longestFarewellMs = 500
 
 class ClusterBroker<Topics extends object, K extends Key>
   extends Closing
@@ -146,7 +156,7 @@ class ClusterBroker<Topics extends object, K extends Key>
     id: string,
     options: { topics: N | readonly N[] } & GroupOptions,
   ): ConsumerGroup<RecordOf<Topics, K, N>> {
-    checkText('group id', id)
+    checkId('group id', id)
     if (typeof options !== 'object' || options === null) refuse('group options', options, 'an object of options')
     const topics = typeof options.topics === 'string' ? [options.topics] : options.topics
     checkTopicNames('topics', topics)
@@ -194,7 +204,7 @@ class ClusterBroker<Topics extends object, K extends Key>
 
   /** Handlers may publish until they have finished; then what was published is acknowledged. */
   async #close(timeoutMs: number): Promise<void> {
-    const deadline = Date.now() + timeoutMs
+    const deadline = elapsedMs() + timeoutMs
     const outcomes = await Promise.allSettled([...this.#groups.values()].flatMap(group => group.shut(timeoutMs)))
     const errors = outcomes.flatMap(outcome => (outcome.status === 'rejected' ? [outcome.reason as unknown] : []))
     this.#writable = false
@@ -205,8 +215,11 @@ class ClusterBroker<Topics extends object, K extends Key>
       () => true,
     )
     const tooLate = new MillraceError('REQUEST_TIMED_OUT', { what: 'Closing this broker', timeoutMs })
-    if (!(await within(flushed, deadline - Date.now()))) errors.push(tooLate)
+    if (!(await within(flushed, deadline - elapsedMs()))) errors.push(tooLate)
     this.producer.close(tooLate)
+    // Else what they have committed last is lost, and their partitions rest until their sessions are over.
+    const farewells = Promise.all([...this.#groups.values()].map(group => group.deserted())).then(() => true)
+    await within(farewells, Math.max(longestFarewellMs, deadline - elapsedMs()))
     await this.cluster.close()
     if (errors.length === 1) throw errors[0]
     if (errors.length > 1) throw new AggregateError(errors, `${errors.length} failures while the broker closed`)

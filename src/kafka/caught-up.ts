@@ -1,9 +1,11 @@
 import { EngineConsumer } from '../consumer.js'
 import type { ResolvedGroupOptions, Source } from '../engine.js'
 import { type AnyRecord, MillraceError, type TopicPartition } from '../index.js'
+import { backoff } from './backoff.js'
 import { keyOf } from './by-topic.js'
-import { backoff, type Cluster } from './cluster.js'
+import type { Cluster } from './cluster.js'
 import { nextOf, standings } from './committed-offsets.js'
+import { elapsedMs } from './elapsed.js'
 import { describeGroup } from './group-admin.js'
 import { findOffsets, type Isolation } from './offsets.js'
 import type { ClusterSource } from './source.js'
@@ -52,7 +54,7 @@ export async function caughtUp<R extends AnyRecord>(
     if (open.length === 0) return
     hurry(group)
     const foreign = open.filter(({ where }) => nextHere(group, where) === undefined)
-    const now = Date.now()
+    const now = elapsedMs()
     if (foreign.length > 0 && now >= askAt) {
       askAt = now + backoff(asked++)
       const found = await standings(

@@ -1,5 +1,8 @@
+import { setMaxListeners } from 'node:events'
 import { MillraceError } from '../index.js'
+import { backoff, pause } from './backoff.js'
 import { Connections, type ConnectionsOptions, type Lane } from './connections.js'
+import { elapsedMs } from './elapsed.js'
 import { type About, ClusterError, errorOf, kafkaNameOf } from './errors.js'
 import { KnownTopics, notThere, type TopicMetadata } from './known-topics.js'
 import type { Address, Api, Kafka } from './platformatic.js'
@@ -31,16 +34,6 @@ export interface RequestOptions {
 const metadataAgeMs = 300_000
 /** How long a topic that was not found is looked for: a new one is not known to every broker at once. */
 const unknownTopicMs = 1_000
-/** Kafka: retry.backoff.ms, retry.backoff.max.ms; ExponentialBackoff's jitter. */
-const backoffMs = 100
-const longestBackoffMs = 1_000
-const jitter = 0.2
-
-/** The wait before a retry, doubled each time, with jitter. Kafka: ExponentialBackoff. */
-export function backoff(attempt: number): number {
-  const ms = Math.min(longestBackoffMs, backoffMs * 2 ** attempt)
-  return ms * (1 - jitter + 2 * jitter * Math.random())
-}
 
 /** What is known of a cluster, and requests to it: who leads what, who coordinates whom, retries within a time limit. */
 export class Cluster {
@@ -49,6 +42,8 @@ export class Cluster {
   readonly #bootstrap: readonly Address[]
   readonly #connections: Connections
   readonly #nodes = new Map<number, Address>()
+  /** Brokers that have left a request unanswered last: who may ask any asks the others first. */
+  readonly #silent = new Set<string>()
   readonly #topics = new KnownTopics()
   readonly #coordinators = new Map<string, number>()
   readonly #closing = new AbortController()
@@ -65,6 +60,8 @@ export class Cluster {
     this.deliveryTimeoutMs = deliveryTimeoutMs
     this.#bootstrap = bootstrap
     this.#connections = new Connections(options)
+    // Any number of requests may wait for their next try.
+    setMaxListeners(0, this.#closing.signal)
   }
 
   // ── what is known ──
@@ -88,12 +85,18 @@ export class Cluster {
     return leader === undefined || leader < 0 || this.#topics.heardAt(topic) === undefined ? undefined : leader
   }
 
-  /** Waits until the topic is known. UNKNOWN_TOPIC_OR_PARTITION when it is not there. */
-  async metadata(name: string, options: Partial<RequestOptions> = {}): Promise<TopicMetadata> {
-    this.#freshen(name)
-    if (this.#topics.heardAt(name) !== undefined) return this.#topics.get(name)!
+  /**
+   * Waits until the topic is known. `anew`: as of now, for what is about all of its partitions; it may have grown.
+   * UNKNOWN_TOPIC_OR_PARTITION when it is not there.
+   */
+  async metadata(
+    name: string,
+    { anew = false, ...options }: Partial<RequestOptions> & { readonly anew?: boolean } = {},
+  ): Promise<TopicMetadata> {
+    if (!anew) this.#freshen(name)
+    if (!anew && this.#topics.heardAt(name) !== undefined) return this.#topics.get(name)!
     const about = { what: `Looking for topic ${name}`, topic: name, ...options.about }
-    const started = Date.now()
+    const started = elapsedMs()
     return this.retrying(
       async () => {
         await this.refresh([name])
@@ -103,14 +106,14 @@ export class Cluster {
         return found
       },
       { ...options, about },
-      error => kafkaNameOf(error) !== 'UNKNOWN_TOPIC_OR_PARTITION' || Date.now() - started < unknownTopicMs,
+      error => kafkaNameOf(error) !== 'UNKNOWN_TOPIC_OR_PARTITION' || elapsedMs() - started < unknownTopicMs,
     )
   }
 
   /** What was heard long ago is asked for anew, and nobody waits for it: the topic may have grown. */
   #freshen(name: string): void {
     const heardAt = this.#topics.heardAt(name)
-    if (heardAt === undefined || Date.now() - heardAt < metadataAgeMs || this.#freshening) return
+    if (heardAt === undefined || elapsedMs() - heardAt < metadataAgeMs || this.#freshening) return
     this.#freshening = true
     const over = (): void => {
       this.#freshening = false
@@ -186,10 +189,27 @@ export class Cluster {
     try {
       const node = await this.#nodeOf(to)
       const address = await this.#addressOf(node, options.about)
-      return await this.#connections.send(address, this.#sent(api, args, options))
+      return await this.#ask(address, api, args, options)
     } catch (error) {
       this.heard(to, error)
       throw error
+    }
+  }
+  async #ask<Args extends unknown[], Answer>(
+    address: Address,
+    api: (kafka: Kafka) => Api<Args, Answer>,
+    args: Args,
+    options: RequestOptions,
+  ): Promise<Answer> {
+    let silent = false
+    try {
+      return await this.#connections.send(address, this.#sent(api, args, options))
+    } catch (error) {
+      silent = isUnanswered(error)
+      throw error
+    } finally {
+      if (silent) this.#silent.add(nameOf(address))
+      else this.#silent.delete(nameOf(address))
     }
   }
   #sent<Args extends unknown[], Answer>(
@@ -205,7 +225,7 @@ export class Cluster {
   heard(to: Target, error: unknown): void {
     const name = kafkaNameOf(error)
     if (name === undefined) return
-    const gone = name === 'NETWORK_EXCEPTION' || name === 'REQUEST_TIMED_OUT'
+    const gone = isUnanswered(error)
     if (typeof to !== 'object') return
     if ('group' in to) {
       if (gone || name === 'NOT_COORDINATOR' || name === 'COORDINATOR_NOT_AVAILABLE')
@@ -239,7 +259,7 @@ export class Cluster {
     throw new ClusterError('NETWORK_EXCEPTION', 'NETWORK_EXCEPTION', details, { retriable: true })
   }
 
-  /** Any of the brokers, one after the other until one answers; before any is known, those of the bootstrap list. */
+  /** Any of the brokers, one after the other until one answers. Kafka: leastLoadedNode. Before any is known, those of the bootstrap list. */
   async #anyone<Args extends unknown[], Answer>(
     api: (kafka: Kafka) => Api<Args, Answer>,
     args: Args,
@@ -248,14 +268,15 @@ export class Cluster {
     const known = [...this.#nodes.values()]
     const first = this.#rounds++
     const turned = known.map((_, i) => known[(first + i) % known.length]!)
+    const isSilent = (address: Address): boolean => this.#silent.has(nameOf(address))
+    const inOrder = [...turned.filter(address => !isSilent(address)), ...turned.filter(isSilent), ...this.#bootstrap]
     let failure: unknown
-    for (const address of [...turned, ...this.#bootstrap]) {
+    for (const address of inOrder) {
       try {
-        return await this.#connections.send(address, this.#sent(api, args, options))
+        return await this.#ask(address, api, args, options)
       } catch (error) {
         failure = error
-        const name = kafkaNameOf(error)
-        if (name !== 'NETWORK_EXCEPTION' && name !== 'REQUEST_TIMED_OUT') throw error
+        if (!isUnanswered(error)) throw error
       }
     }
     throw failure
@@ -267,48 +288,26 @@ export class Cluster {
     { timeoutMs = this.deliveryTimeoutMs, signal }: Partial<RequestOptions>,
     worthwhile: (error: unknown) => boolean = () => true,
   ): Promise<T> {
-    const started = Date.now()
+    const started = elapsedMs()
     for (let tries = 0; ; tries++) {
       // Where nobody has answered yet, nobody may be there: that is told soon.
       const limit = this.#clusterKnown ? timeoutMs : Math.min(timeoutMs, this.requestTimeoutMs)
-      const left = started + limit - Date.now()
+      const left = started + limit - elapsedMs()
       try {
         return await attempt(Math.max(1, left))
       } catch (error) {
         const wait = backoff(tries)
         const retriable = error instanceof MillraceError && error.retriable
-        if (!retriable || !worthwhile(error) || Date.now() + wait - started >= limit) throw error
+        if (!retriable || !worthwhile(error) || elapsedMs() + wait - started >= limit) throw error
         await this.pause(wait, signal)
       }
     }
   }
 
-  /** Waits; rejects when the cluster is closed, or with the signal's reason. */
+  /** Waits; rejects with CLOSED when the cluster is closed, or with the signal's reason. */
   pause(ms: number, signal?: AbortSignal): Promise<void> {
-    return new Promise((resolve, reject) => {
-      const closing = this.#closing.signal
-      const end = (): void => {
-        clearTimeout(timer)
-        closing.removeEventListener('abort', onClose)
-        signal?.removeEventListener('abort', onAbort)
-      }
-      const onClose = (): void => {
-        end()
-        reject(new MillraceError('CLOSED', { what: 'This broker' }))
-      }
-      const onAbort = (): void => {
-        end()
-        reject(signal!.reason)
-      }
-      const timer = setTimeout(() => {
-        end()
-        resolve()
-      }, ms)
-      if (closing.aborted) return onClose()
-      if (signal?.aborted) return onAbort()
-      closing.addEventListener('abort', onClose)
-      signal?.addEventListener('abort', onAbort)
-    })
+    const closing = this.#closing.signal
+    return pause(ms, signal === undefined ? [closing] : [closing, signal])
   }
 
   get closed(): boolean {
@@ -319,9 +318,16 @@ export class Cluster {
     this.#connections.endLane(lane)
   }
   async close(): Promise<void> {
-    this.#closing.abort()
+    this.#closing.abort(new MillraceError('CLOSED', { what: 'This broker' }))
     await this.#connections.close()
   }
+}
+
+const nameOf = ({ host, port }: Address): string => `${host}:${port}`
+
+function isUnanswered(error: unknown): boolean {
+  const name = kafkaNameOf(error)
+  return name === 'NETWORK_EXCEPTION' || name === 'REQUEST_TIMED_OUT'
 }
 
 /** Kafka: InvalidMetadataException, and what says that a partition is elsewhere. */

@@ -1,6 +1,8 @@
 import { MillraceError, type NextOffset, type TopicPartition } from '../index.js'
+import { backoff } from './backoff.js'
 import { byTopic, keyOf } from './by-topic.js'
-import { backoff, type Cluster } from './cluster.js'
+import type { Cluster } from './cluster.js'
+import { elapsedMs } from './elapsed.js'
 import { errorOf, kafkaNameOf } from './errors.js'
 
 /** Whose commits they are, as of now. */
@@ -105,7 +107,7 @@ export class CommitQueue {
   }
 
   async #retrying(offsets: readonly Entry[], membership: number): Promise<Outcome> {
-    const limit = Date.now() + this.#cluster.deliveryTimeoutMs
+    const limit = elapsedMs() + this.#cluster.deliveryTimeoutMs
     for (let tries = 0; ; tries++) {
       let outcome: Outcome
       try {
@@ -116,7 +118,7 @@ export class CommitQueue {
       if (membership !== this.#membership) return outcome
       const errors = outcome.all === undefined ? [...(outcome.failed?.values() ?? [])] : [outcome.all]
       const pause = backoff(tries)
-      if (!errors.some(error => isPassing(error, tries)) || Date.now() + pause > limit) return outcome
+      if (!errors.some(error => isPassing(error, tries)) || elapsedMs() + pause > limit) return outcome
       await this.#pause(pause)
       if (membership !== this.#membership) return outcome
     }

@@ -1,5 +1,6 @@
 import { MillraceError } from '../index.js'
-import { type About, ClusterError, errorOf } from './errors.js'
+import { openingFailure, requestFailure } from './connection-failure.js'
+import { type About, ClusterError } from './errors.js'
 import {
   type Address,
   type Api,
@@ -8,7 +9,6 @@ import {
   type Connection,
   connect,
   type Kafka,
-  kindOf,
   loadKafka,
   type Security,
 } from './platformatic.js'
@@ -39,6 +39,10 @@ interface Line {
   readonly connection: Connection
   /** The versions of each request that it knows, by API key. */
   readonly versions: ReadonlyMap<number, { readonly minVersion: number; readonly maxVersion: number }>
+  /** Requests that wait for their answers. */
+  waiting: number
+  /** Another has taken its place: it ends when nothing waits any more. */
+  retired: boolean
 }
 
 /** Kafka: socket.connection.setup.timeout.ms */
@@ -52,6 +56,8 @@ export class Connections {
   readonly #lines = new Map<string, Promise<Line>>()
   /** Also those that are not ready yet: closing leaves none behind. */
   readonly #connections = new Set<Connection>()
+  /** Some broker has answered a request. */
+  #answered = false
   #closed = false
 
   constructor(options: ConnectionsOptions) {
@@ -62,18 +68,27 @@ export class Connections {
   async send<Args extends unknown[], Answer>(to: Address, request: Sent<Args, Answer>): Promise<Answer> {
     const { about, timeoutMs } = request
     const kafka = await loadKafka()
-    const { connection, versions } = await this.#line(kafka, to, request.lane, about)
+    const line = await this.#line(kafka, to, request.lane, about)
     const api = request.api(kafka)
-    const range = versions.get(api.key)
+    const range = line.versions.get(api.key)
     if (range === undefined || range.minVersion > api.version || range.maxVersion < api.version)
       throw unsupported(about.what, kafka, api)
+    line.waiting++
     try {
-      return await this.#answer(connection, api, request.args, about.what, timeoutMs)
+      const answer = await this.#answer(line.connection, api, request.args, about.what, timeoutMs)
+      this.#answered = true
+      return answer
     } catch (error) {
       const answered = answeredErrors(error)
       if (request.partial === true && answered?.response !== undefined) return answered.response as Answer
-      throw failureOf(error, about, to, timeoutMs)
+      throw requestFailure(error, about, to, { timeoutMs, first: !this.#answered, sasl: this.#options.sasl })
+    } finally {
+      line.waiting--
+      this.#endRetired(line)
     }
+  }
+  #endRetired({ connection, waiting, retired }: Line): void {
+    if (retired && waiting === 0) void this.#abandon(connection)
   }
 
   #answer<Args extends unknown[], Answer>(
@@ -107,19 +122,31 @@ export class Connections {
     const name = `${to.host}:${to.port} ${lane}`
     const known = this.#lines.get(name)
     if (known !== undefined) return known
-    const opening = this.#open(kafka, to, about, () => {
+    const lost = (): void => {
       if (this.#lines.get(name) === opening) this.#lines.delete(name)
-    })
+    }
+    const expiring = (): void => {
+      lost()
+      const retire = (line: Line): void => {
+        line.retired = true
+        this.#endRetired(line)
+      }
+      opening.then(retire, () => {})
+    }
+    const opening = this.#open(kafka, to, about, lost, expiring)
     this.#lines.set(name, opening)
     return opening
   }
 
-  async #open(kafka: Kafka, to: Address, about: About, lost: () => void): Promise<Line> {
+  async #open(kafka: Kafka, to: Address, about: About, lost: () => void, expiring: () => void): Promise<Line> {
     const connectTimeoutMs = Math.min(longestConnectMs, this.#options.requestTimeoutMs)
     let connection: Connection | undefined
     try {
       const options = { ...this.#options, connectTimeoutMs, requestTimeoutMs: never }
-      connection = await connect(kafka, to, options, begun => this.#connections.add(begun))
+      connection = await connect(kafka, to, options, {
+        begun: begun => this.#connections.add(begun),
+        expiring,
+      })
       const own = connection
       connection.on('close', () => {
         this.#connections.delete(own)
@@ -134,11 +161,12 @@ export class Connections {
         what,
         this.#options.requestTimeoutMs,
       )
-      return { connection, versions: new Map(answer.apiKeys.map(entry => [entry.apiKey, entry])) }
+      const versions = new Map(answer.apiKeys.map(entry => [entry.apiKey, entry]))
+      return { connection, versions, waiting: 0, retired: false }
     } catch (error) {
       lost()
       if (connection !== undefined) await this.#abandon(connection)
-      throw connectFailure(error, about, to, this.#options.sasl?.mechanism)
+      throw openingFailure(error, about, to, this.#options)
     }
   }
 
@@ -171,38 +199,4 @@ function unsupported(what: string, kafka: Kafka, api: { key: number; version: nu
   const name = (kafka.protocolAPIsById as Record<number, string>)[api.key] ?? `API ${api.key}`
   const needed = `Apache Kafka 4.0 or later, which knows ${name} version ${api.version}`
   return new ClusterError('UNSUPPORTED_VERSION', 'UNSUPPORTED_VERSION', { what, needed })
-}
-
-/** What became of a request, as users are told. */
-function failureOf(error: unknown, about: About, { host, port }: Address, timeoutMs: number): unknown {
-  if (error instanceof MillraceError) return error
-  const first = answeredErrors(error)?.codes[0]
-  if (first !== undefined) return errorOf(first.code, { timeoutMs, ...about }, first.message, error)
-  if (kindOf(error) === 'network') return networkError(about.what, `${host}:${port}`, error, true)
-  return new ClusterError(
-    'UNKNOWN_SERVER_ERROR',
-    'UNKNOWN_SERVER_ERROR',
-    { error: `${about.what}: ${String(error)}` },
-    { cause: error },
-  )
-}
-
-function connectFailure(error: unknown, about: About, { host, port }: Address, mechanism: string | undefined): unknown {
-  if (error instanceof MillraceError) return error
-  if (kindOf(error) === 'authentication') {
-    const details = { mechanism: mechanism ?? 'SASL' }
-    return new ClusterError('SASL_AUTHENTICATION_FAILED', 'SASL_AUTHENTICATION_FAILED', details, { cause: error })
-  }
-  return networkError(about.what, `${host}:${port}`, error, !isOfTls(error))
-}
-
-function networkError(what: string, address: string, cause: unknown, retriable: boolean): ClusterError {
-  return new ClusterError('NETWORK_EXCEPTION', 'NETWORK_EXCEPTION', { what, address }, { cause, retriable })
-}
-
-/** What TLS refuses, or that it is wanted, stays so. Kafka: SslAuthenticationException. */
-function isOfTls(error: unknown): boolean {
-  for (let cause = error as { code?: unknown; cause?: unknown } | undefined; cause; cause = cause.cause as typeof cause)
-    if (typeof cause.code === 'string' && /CERT|^ERR_(TLS|SSL)|^PLT_KFK_USER$/.test(cause.code)) return true
-  return false
 }

@@ -75,22 +75,30 @@ async function untilLed(cluster: Cluster, name: string): Promise<void> {
 /** Those that were asked for with partitions are made where they are missing; the others are expected to be there. */
 export async function ensureTopics(
   cluster: Cluster,
-  topics: ReadonlyMap<string, { partitions: number | undefined; replicas: number | undefined }>,
+  topics: ReadonlyMap<string, Pick<KafkaTopicOptions, 'partitions' | 'replicas'>>,
 ): Promise<void> {
   await cluster.retrying(() => cluster.refresh(topics.keys()), { timeoutMs: cluster.requestTimeoutMs })
-  for (const [name, { partitions, replicas }] of topics) {
-    if (partitions === undefined) {
-      await cluster.metadata(name, { about: { what: `Looking for topic ${name}`, topic: name } })
-      continue
-    }
-    if (cluster.topic(name) !== undefined) continue
-    try {
-      await createTopic(cluster, name, { partitions, replicas })
-    } catch (error) {
-      // Another process was faster.
-      if (kafkaNameOf(error) !== 'TOPIC_ALREADY_EXISTS') throw error
-      await untilLed(cluster, name)
-    }
-  }
+  const outcomes = await Promise.allSettled([...topics].map(([name, options]) => ensureTopic(cluster, name, options)))
+  const failed = outcomes.find(outcome => outcome.status === 'rejected')
+  if (failed !== undefined) throw failed.reason
   if (cluster.closed) throw new MillraceError('CLOSED', { what: 'This broker' })
+}
+
+async function ensureTopic(
+  cluster: Cluster,
+  name: string,
+  { partitions, replicas }: Pick<KafkaTopicOptions, 'partitions' | 'replicas'>,
+): Promise<void> {
+  if (cluster.topic(name) !== undefined) return
+  if (partitions === undefined) {
+    await cluster.metadata(name, { about: { what: `Looking for topic ${name}`, topic: name } })
+    return
+  }
+  try {
+    await createTopic(cluster, name, { partitions, replicas })
+  } catch (error) {
+    // Another process was faster.
+    if (kafkaNameOf(error) !== 'TOPIC_ALREADY_EXISTS') throw error
+    await untilLed(cluster, name)
+  }
 }

@@ -152,9 +152,19 @@ const byName: ReadonlyMap<string, ErrorCode> = new Map(
 export class ClusterError<C extends ErrorCode = ErrorCode> extends MillraceError<C> {
   readonly #kafka: string
 
-  constructor(kafka: string, code: C, details: ErrorDetails[C], options?: ErrorOptions & { retriable?: boolean }) {
+  /** `reason`: what is known beside the details, for the message. */
+  constructor(
+    kafka: string,
+    code: C,
+    details: ErrorDetails[C],
+    options?: ErrorOptions & { retriable?: boolean; reason?: string | undefined },
+  ) {
     super(code, details, options)
     this.#kafka = kafka
+    if (options?.reason === undefined) return
+    this.message += ` (${options.reason})`
+    // Its text begins with the message as of when it was taken.
+    Error.captureStackTrace(this, ClusterError)
   }
 
   /** Kafka's name of it; of a failure without an answer, NETWORK_EXCEPTION or REQUEST_TIMED_OUT. */

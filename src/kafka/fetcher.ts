@@ -1,6 +1,8 @@
 import { type AnyRecord, MillraceError, type TopicPartition } from '../index.js'
-import { backoff, type Cluster } from './cluster.js'
+import { backoff } from './backoff.js'
+import type { Cluster } from './cluster.js'
 import type { Lane } from './connections.js'
+import { elapsedMs } from './elapsed.js'
 import { errorOf, kafkaNameOf } from './errors.js'
 import { type Asked, Feed } from './feed.js'
 import { type FetchAnswer, type FetchArgs, type FetchedPartition, fetchApi } from './fetch-api.js'
@@ -12,7 +14,7 @@ export interface FetcherOptions {
   readonly isolation: 'read_uncommitted' | 'read_committed'
 }
 
-/** Kafka: fetch.max.wait.ms: a broker that has nothing answers after so long. */
+/** Kafka: fetch.max.wait.ms: a broker that has nothing answers after so long, and before the request is over. */
 const maxWaitMs = 500
 /** Kafka: fetch.min.bytes */
 const minBytes = 1
@@ -161,10 +163,10 @@ export class Fetcher<R extends AnyRecord = AnyRecord> {
     const { fetchBytes, isolation } = this.#options
     const level = isolation === 'read_committed' ? 1 : 0
     const about = { what: 'Fetching' }
-    const timeoutMs = this.#cluster.requestTimeoutMs + maxWaitMs
+    const waitMs = Math.min(maxWaitMs, Math.floor(this.#cluster.requestTimeoutMs / 2))
     const topics = topicsOf(asked, share)
-    const args: FetchArgs = [maxWaitMs, minBytes, fetchBytes, level, noSession, sessionless, topics, [], '']
-    const answer = await this.#cluster.send(node, fetchApi, args, { about, lane, timeoutMs })
+    const args: FetchArgs = [waitMs, minBytes, fetchBytes, level, noSession, sessionless, topics, [], '']
+    const answer = await this.#cluster.send(node, fetchApi, args, { about, lane })
     if (answer.errorCode !== 0) throw errorOf(answer.errorCode, about)
     return answer
   }
@@ -264,9 +266,9 @@ export class Fetcher<R extends AnyRecord = AnyRecord> {
       this.#missing.delete(feed.topic)
       return false
     }
-    const since = this.#missing.get(feed.topic) ?? Date.now()
+    const since = this.#missing.get(feed.topic) ?? elapsedMs()
     this.#missing.set(feed.topic, since)
-    if (found === undefined && (!this.#cluster.isMissing(feed.topic) || Date.now() - since < missingMs)) return false
+    if (found === undefined && (!this.#cluster.isMissing(feed.topic) || elapsedMs() - since < missingMs)) return false
     feed.isGone()
     return true
   }

@@ -23,7 +23,7 @@ import { committedOffsets, nextOf, standings } from './committed-offsets.js'
 import { describeGroup, writeOffsets } from './group-admin.js'
 import { MemberEngine } from './member-engine.js'
 import { findOffsets, type OffsetQuestion } from './offsets.js'
-import { checkInt32, type ResolvedKafkaOptions } from './options.js'
+import { checkId, checkInt32, type ResolvedKafkaOptions } from './options.js'
 import type { Serialization } from './serialization.js'
 
 /** What a group needs of its broker. */
@@ -50,7 +50,9 @@ export class KafkaGroup<R extends AnyRecord> implements ConsumerGroup<R> {
   /** What the coordinator is to assign by. */
   readonly serverAssignor: string
   readonly #host: GroupHost
+  /** Those that the group has not heard to have left. */
   readonly #consumers = new Set<EngineConsumer<R>>()
+  #deserted: (() => void)[] = []
   #shut = false
 
   constructor(id: string, topics: readonly string[], resolved: ResolvedGroupOptions, host: GroupHost) {
@@ -78,6 +80,7 @@ export class KafkaGroup<R extends AnyRecord> implements ConsumerGroup<R> {
   join(options: JoinOptions<R> = {}): Consumer<R> {
     this.#checkOpen()
     checkJoinOptions(options, this.topics)
+    if (options.instanceId !== undefined) checkId('instanceId', options.instanceId)
     const { cluster, serialization, clock, options: settings } = this.#host
     const engine = new MemberEngine<R>({
       ...settings,
@@ -91,7 +94,7 @@ export class KafkaGroup<R extends AnyRecord> implements ConsumerGroup<R> {
       cluster,
       serialization,
       report: throwApart,
-      ended: () => this.#consumers.delete(consumer),
+      ended: () => this.#ended(consumer),
     })
     const consumer = new EngineConsumer<R>(engine, options)
     const member = EngineConsumer.memberOf(consumer)
@@ -99,6 +102,18 @@ export class KafkaGroup<R extends AnyRecord> implements ConsumerGroup<R> {
     this.#consumers.add(consumer)
     member.join()
     return consumer
+  }
+
+  #ended(consumer: EngineConsumer<R>): void {
+    this.#consumers.delete(consumer)
+    if (this.#consumers.size === 0) for (const resolve of this.#deserted.splice(0)) resolve()
+  }
+  /** The group has heard of each consumer that it has left, also of one whose close() ran out of time. */
+  deserted(): Promise<void> {
+    return new Promise(resolve => {
+      if (this.#consumers.size === 0) resolve()
+      else this.#deserted.push(resolve)
+    })
   }
 
   #checkOpen(): void {
@@ -111,10 +126,11 @@ export class KafkaGroup<R extends AnyRecord> implements ConsumerGroup<R> {
     for (const consumer of [...this.#consumers]) EngineConsumer.memberOf(consumer).crash()
   }
 
-  /** Every consumer closes. */
+  /** Every consumer closes; one whose close() is over has told its caller how that went. */
   shut(timeoutMs: number): Promise<void>[] {
     this.#shut = true
-    return [...this.#consumers].map(consumer => consumer.close({ timeoutMs }))
+    const open = [...this.#consumers].filter(consumer => !EngineConsumer.memberOf(consumer).gone)
+    return open.map(consumer => consumer.close({ timeoutMs }))
   }
 
   // ── offsets ──
@@ -180,7 +196,7 @@ export class KafkaGroup<R extends AnyRecord> implements ConsumerGroup<R> {
   async #partitions(): Promise<TopicPartition[]> {
     const { cluster } = this.#host
     const about = { what: `Looking for the topics of group ${this.id}` }
-    const topics = await Promise.all(this.topics.map(topic => cluster.metadata(topic, { about })))
+    const topics = await Promise.all(this.topics.map(topic => cluster.metadata(topic, { about, anew: true })))
     return topics.flatMap(({ name, partitions }) =>
       [...partitions.keys()].map(partition => ({ topic: name, partition })),
     )
@@ -191,8 +207,10 @@ export class KafkaGroup<R extends AnyRecord> implements ConsumerGroup<R> {
     for (const { topic, partition } of where) {
       if (!this.topics.includes(topic)) throw new MillraceError('UNKNOWN_TOPIC_OR_PARTITION', { topic })
       const about = { what: `Looking for topic ${topic}`, topic }
-      const known = await this.#host.cluster.metadata(topic, { about })
-      if (known.partitions[partition] === undefined)
+      const { cluster } = this.#host
+      const isKnown = (anew: boolean): Promise<boolean> =>
+        cluster.metadata(topic, { about, anew }).then(({ partitions }) => partitions[partition] !== undefined)
+      if (!(await isKnown(false)) && !(await isKnown(true)))
         throw new MillraceError('UNKNOWN_TOPIC_OR_PARTITION', { topic, partition })
     }
   }

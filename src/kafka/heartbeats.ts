@@ -1,4 +1,5 @@
 import type { Cluster } from './cluster.js'
+import { elapsedMs } from './elapsed.js'
 import type { HeartbeatAnswer, HeartbeatRequest, MemberState } from './member-state.js'
 import type { Kafka } from './platformatic.js'
 
@@ -29,7 +30,7 @@ export class Heartbeats {
   beat(): void {
     clearTimeout(this.#timer)
     if (this.#stopped) return
-    const now = Date.now()
+    const now = elapsedMs()
     const request = this.#state.request(now)
     if (request !== undefined) return void this.#send(request)
     const { dueAt } = this.#state

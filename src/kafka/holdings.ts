@@ -2,6 +2,7 @@ import type { MemberPort, ResolvedGroupOptions, Source } from '../engine.js'
 import { type AnyRecord, MillraceError, type NextOffset } from '../index.js'
 import type { Cluster } from './cluster.js'
 import type { CommitQueue } from './commit-queue.js'
+import { elapsedMs } from './elapsed.js'
 import type { Fetcher } from './fetcher.js'
 import type { MemberState } from './member-state.js'
 import { ClusterSource, type Questions } from './source.js'
@@ -156,7 +157,7 @@ export class Holdings<R extends AnyRecord> {
   #giveUp(source: ClusterSource<R>): void {
     source.close()
     this.#sources.delete(idOf(source))
-    this.#host.state.release(source.topicId, source.partition, Date.now())
+    this.#host.state.release(source.topicId, source.partition, elapsedMs())
   }
 
   /** It is out, and owns nothing. */

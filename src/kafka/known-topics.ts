@@ -1,3 +1,4 @@
+import { elapsedMs } from './elapsed.js'
 import type { Kafka } from './platformatic.js'
 
 /** A partition as the cluster's metadata has it. */
@@ -55,7 +56,7 @@ export class KnownTopics {
     const list: PartitionMetadata[] = []
     for (const { partitionIndex, leaderId } of partitions) list[partitionIndex] = { leader: leaderId }
     this.#refused.delete(name)
-    this.#topics.set(name, { name, id: topicId, partitions: list, heardAt: Date.now() })
+    this.#topics.set(name, { name, id: topicId, partitions: list, heardAt: elapsedMs() })
     this.#names.set(topicId, name)
   }
 }

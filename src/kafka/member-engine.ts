@@ -4,6 +4,7 @@ import { type AnyRecord, type Clock, type Interceptor, MillraceError, type NextO
 import type { Cluster } from './cluster.js'
 import { CommitQueue } from './commit-queue.js'
 import { beginning, forgetBeginnings } from './committed-offsets.js'
+import { elapsedMs } from './elapsed.js'
 import { kafkaNameOf } from './errors.js'
 import { Fetcher, type FetcherOptions } from './fetcher.js'
 import { GroupTarget } from './group-target.js'
@@ -144,7 +145,7 @@ export class MemberEngine<R extends AnyRecord> implements Engine<R>, HoldingsHos
   // ── joining and leaving ──
 
   join(): void {
-    this.#joinBy = Date.now() + this.cluster.deliveryTimeoutMs
+    this.#joinBy = elapsedMs() + this.cluster.deliveryTimeoutMs
     if (this.#joinedOnce) return this.#begin()
     // Rule 61: a topic that was never there is told; one that is deleted later stays a subscription.
     const about = { what: `Joining group ${this.group}`, group: this.group }
@@ -157,7 +158,7 @@ export class MemberEngine<R extends AnyRecord> implements Engine<R>, HoldingsHos
   }
   #begin(): void {
     if (this.#over) return
-    this.state.join(Date.now())
+    this.state.join(elapsedMs())
     this.beat()
   }
 
@@ -183,8 +184,8 @@ export class MemberEngine<R extends AnyRecord> implements Engine<R>, HoldingsHos
     else this.commits.whenAnswered(() => this.#goWhenCommitted())
   }
   #sayGoodbye(): void {
-    this.#leaveBy = Date.now() + Math.min(longestLeaveMs, this.cluster.requestTimeoutMs)
-    this.state.leave(Date.now())
+    this.#leaveBy = elapsedMs() + Math.min(longestLeaveMs, this.cluster.requestTimeoutMs)
+    this.state.leave(elapsedMs())
     if (this.state.phase === 'out') this.#gone()
     else this.beat()
   }
@@ -217,7 +218,7 @@ export class MemberEngine<R extends AnyRecord> implements Engine<R>, HoldingsHos
   // ── what heartbeats bring ──
 
   #answered(answer: HeartbeatAnswer): void {
-    const became = this.state.answered(answer, Date.now())
+    const became = this.state.answered(answer, elapsedMs())
     if (became === 'left') return this.#gone()
     if (became === 'joined') this.#joined()
     if (this.state.phase !== 'member') return
@@ -234,7 +235,7 @@ export class MemberEngine<R extends AnyRecord> implements Engine<R>, HoldingsHos
   /** Kafka: AbstractHeartbeatRequestManager.onErrorResponse, onFailure. */
   #failed(error: unknown): void {
     const { phase, uncertain } = this.state
-    const now = Date.now()
+    const now = elapsedMs()
     const name = kafkaNameOf(error)
     const passing = error instanceof MillraceError && error.retriable
     const unknown = name === 'FENCED_MEMBER_EPOCH' || name === 'UNKNOWN_MEMBER_ID'

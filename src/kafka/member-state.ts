@@ -1,3 +1,4 @@
+import { backoff } from './backoff.js'
 import { PartitionSet, type TopicIdPartitions } from './partition-set.js'
 
 /** What a heartbeat says; null, or -1: as the group knows already. Kafka: ConsumerGroupHeartbeatRequest. */
@@ -28,10 +29,6 @@ export interface Subscription {
 const joinEpoch = 0
 const leaveEpoch = -1
 const leaveStaticEpoch = -2
-/** Kafka: retry.backoff.ms, retry.backoff.max.ms; up to a fifth shorter or longer, so that not all come back at once. */
-const firstBackoffMs = 100
-const longestBackoffMs = 1_000
-const jitter = 0.2
 
 /**
  * One member's side of KIP-848: told what was answered and what time it is, it gives the heartbeats that are due. It
@@ -192,9 +189,7 @@ export class MemberState {
   failed(now: number): void {
     if (!this.#hears(now)) return
     this.#full = true
-    const backoff = Math.min(firstBackoffMs * 2 ** this.#failures, longestBackoffMs)
-    this.#failures++
-    this.#dueAt = now + backoff * (1 - jitter + 2 * jitter * this.#random())
+    this.#dueAt = now + backoff(this.#failures++, this.#random)
   }
 
   /** The answer is that it can't take part: out. */

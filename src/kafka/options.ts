@@ -104,6 +104,7 @@ const brokerOptions = [
   'deliveryTimeoutMs',
 ]
 const mechanisms = ['PLAIN', 'SCRAM-SHA-256', 'SCRAM-SHA-512', 'OAUTHBEARER']
+const saslOptions = ['mechanism', 'username', 'password', 'token']
 const compressions = ['none', 'gzip', 'snappy', 'lz4', 'zstd']
 
 /** Throws INVALID_CONFIG with the option and its value, INVALID_PARTITIONS for a topic's. */
@@ -119,7 +120,8 @@ export function resolveKafkaOptions<Topics extends object>(options: KafkaBrokerO
   const bootstrap = addresses(bootstrapBrokers)
   checkText('clientId', clientId)
   checkOneOf('keys', keys, ['text', 'bytes'])
-  if (tls !== undefined && typeof tls !== 'boolean' && (typeof tls !== 'object' || tls === null))
+  // The names of its options are left to node:tls, which gets more of them with each version.
+  if (tls !== undefined && typeof tls !== 'boolean' && (typeof tls !== 'object' || tls === null || Array.isArray(tls)))
     refuse('tls', tls, 'true, or what node:tls takes')
   if (sasl !== undefined) checkSasl(sasl)
   checkInt32('producer.lingerMs', lingerMs, 0)
@@ -146,11 +148,15 @@ export function resolveKafkaOptions<Topics extends object>(options: KafkaBrokerO
   }
 }
 
+const mostInt16 = 2 ** 15 - 1
 const mostInt32 = 2 ** 31 - 1
 /** Kafka's protocol has 32 bits for it, or a timer has. */
 export function checkInt32(option: string, value: number, least: number): void {
+  checkRange(option, value, least, mostInt32)
+}
+function checkRange(option: string, value: number, least: number, most: number): void {
   checkWhole(option, value, least)
-  if (value > mostInt32) refuse(option, value, `a whole number from ${least} to ${mostInt32}`)
+  if (value > most) refuse(option, value, `a whole number from ${least} to ${most}`)
 }
 
 function addresses(list: unknown): Address[] {
@@ -167,20 +173,24 @@ function addresses(list: unknown): Address[] {
 
 function checkSasl(sasl: NonNullable<KafkaBrokerOptions<object>['sasl']>): void {
   if (typeof sasl !== 'object' || sasl === null) refuse('sasl', sasl, 'an object with a mechanism')
+  for (const [name, value] of Object.entries(sasl))
+    if (value !== undefined && !saslOptions.includes(name))
+      refuse(`sasl.${name}`, hidden, `left out (sasl: ${saslOptions.join(', ')})`)
   const { mechanism, username, password, token } = sasl
   checkOneOf('sasl.mechanism', mechanism, mechanisms)
   if (mechanism === 'OAUTHBEARER') {
-    if (typeof token !== 'function') checkText('sasl.token', token)
+    if (typeof token !== 'function') checkSecret('sasl.token', token)
     return
   }
   checkText('sasl.username', username)
-  // A message shows what was wrong, but never a password.
-  if (typeof password !== 'string' || password === '')
-    refuse(
-      'sasl.password',
-      password === undefined || password === '' ? password : '(hidden)',
-      'a text that is not empty',
-    )
+  checkSecret('sasl.password', password)
+}
+
+/** A message shows what was wrong, but never a secret. */
+const hidden = '(hidden)'
+function checkSecret(option: string, value: unknown): void {
+  if (value === undefined || value === '') checkText(option, value)
+  if (typeof value !== 'string') refuse(option, hidden, 'a text that is not empty')
 }
 
 function topicSettings(topics: unknown): ReadonlyMap<string, TopicSettings> {
@@ -197,6 +207,12 @@ function topicSettings(topics: unknown): ReadonlyMap<string, TopicSettings> {
   return found
 }
 
+/** A coordinator takes no id that Java's trim() leaves nothing of. Kafka: Utils.throwIfEmptyString. */
+export function checkId(option: string, id: unknown): void {
+  checkText(option, id)
+  if (![...(id as string)].some(character => character > ' ')) refuse(option, id, 'a text that is not blank')
+}
+
 /** Kafka: Topic.LEGAL_CHARS, at most 249 of them; no "." and no "..". */
 const legalName = /^(?!\.{1,2}$)[a-zA-Z0-9._-]{1,249}$/
 export function checkTopicName(name: unknown): void {
@@ -205,9 +221,9 @@ export function checkTopicName(name: unknown): void {
 }
 
 export function checkTopicSettings(name: string, { codec, partitions, replicas }: TopicSettings): void {
-  if (partitions !== undefined && (!Number.isSafeInteger(partitions) || partitions < 1))
+  if (partitions !== undefined && !(Number.isSafeInteger(partitions) && partitions >= 1 && partitions <= mostInt32))
     throw new MillraceError('INVALID_PARTITIONS', { topic: name, partitions })
-  if (replicas !== undefined) checkWhole(`replicas of topic ${name}`, replicas, 1)
+  if (replicas !== undefined) checkRange(`replicas of topic ${name}`, replicas, 1, mostInt16)
   if (codec !== undefined && (typeof codec?.encode !== 'function' || typeof codec.decode !== 'function'))
     refuse(`codec of topic ${name}`, codec, 'an object with encode() and decode()')
 }

@@ -44,15 +44,20 @@ export function loadKafka(): Promise<Kafka> {
 /** Requests that may wait for their answers on one connection; more of them wait for their turn. Kafka: max.in.flight.requests.per.connection. */
 const inFlight = 64
 
-/**
- * A connection that is ready for requests: encrypted and authenticated, where that is asked for. `begun` is told of it
- * before it is, so that it can be abandoned.
- */
+/** What is told of a connection. */
+export interface ConnectionEvents {
+  /** It is there, though not ready yet: it can be abandoned. */
+  begun?(connection: Connection): void
+  /** Its session is nearly over: a broker hangs up on what is sent later. KIP-368. */
+  expiring?(): void
+}
+
+/** A connection that is ready for requests: encrypted and authenticated, where that is asked for. */
 export async function connect(
   kafka: Kafka,
   { host, port }: Address,
   options: Security & { clientId: string; connectTimeoutMs: number; requestTimeoutMs: number },
-  begun: (connection: Connection) => void = () => {},
+  events: ConnectionEvents = {},
 ): Promise<Connection> {
   const { tls, sasl, clientId, connectTimeoutMs, requestTimeoutMs } = options
   const secure = tls === undefined || tls === false ? undefined : tls === true ? {} : tls
@@ -63,13 +68,15 @@ export async function connect(
     maxInflights: inFlight,
     ...(secure === undefined ? {} : { tls: secure }),
     ...(secure === undefined || named || isIP(host) !== 0 ? {} : { tlsServerName: true }),
-    ...(sasl === undefined ? {} : { sasl: presentOf(sasl) as unknown as Client.SASLOptions }),
+    ...(sasl === undefined ? {} : { sasl: credentialsOf(sasl) }),
   })
   // Whoever waits for an answer is told by it; an error event that nobody hears would end the process.
   connection.on('error', () => {})
+  // The client would authenticate anew between other requests, which a broker refuses meanwhile.
+  connection.reauthenticate = () => events.expiring?.()
   try {
     const ready = connection.connect(host, port)
-    begun(connection)
+    events.begun?.(connection)
     await ready
     return connection
   } catch (error) {
@@ -91,8 +98,16 @@ export function abandon(connection: Connection): Promise<void> {
   return gone
 }
 
-function presentOf(options: object): object {
-  return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined))
+function credentialsOf({ token, ...others }: NonNullable<Security['sasl']>): Client.SASLOptions {
+  const given = { ...others, token: typeof token === 'function' ? () => tokenOf(token) : token }
+  const present = Object.entries(given).filter(([, value]) => value !== undefined)
+  return Object.fromEntries(present) as unknown as Client.SASLOptions
+}
+async function tokenOf(token: () => string | Promise<string>): Promise<string> {
+  const given: unknown = await token()
+  if (typeof given === 'string' && given !== '') return given
+  const value = typeof given === 'string' ? given : typeof given
+  throw new MillraceError('INVALID_CONFIG', { option: 'sasl.token', value, expected: 'a function that gives a text' })
 }
 
 /** The codes and texts in an answer that is an error, and the answer itself where it could be read. */

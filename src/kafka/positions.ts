@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events'
 import { type AnyRecord, MillraceError, type NextOffset, type TopicPartition } from '../index.js'
 import { keyOf } from './by-topic.js'
 import type { Cluster } from './cluster.js'
@@ -36,6 +37,7 @@ export class Positions<R extends AnyRecord> implements Questions<R> {
   constructor(cluster: Cluster, options: PositionsOptions) {
     this.#cluster = cluster
     this.#options = options
+    setMaxListeners(0, this.#closing.signal)
   }
 
   ask(source: ClusterSource<R>, to: Question): void {

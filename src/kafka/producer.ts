@@ -1,6 +1,8 @@
 import { MillraceError } from '../index.js'
+import { backoff } from './backoff.js'
 import { type Batch, Bulk, type Waiter } from './batch.js'
-import { backoff, type Cluster } from './cluster.js'
+import type { Cluster } from './cluster.js'
+import { elapsedMs } from './elapsed.js'
 import { errorOf, kafkaNameOf } from './errors.js'
 import { Lineup } from './lineup.js'
 import { offsetNumber } from './offsets.js'
@@ -16,6 +18,8 @@ export interface ProducerOptions {
 
 /** Kafka: max.request.size */
 const requestBytes = 2 * 1_024 * 1_024
+/** Kafka: socket.request.max.bytes, on more than which a broker hangs up, less what comes before a batch. */
+const mostBatchBytes = 100 * 1_024 * 1_024 - 4_096
 
 /**
  * Writes batches to the leaders of their partitions, idempotently (KIP-98): a batch keeps its sequence when it is sent
@@ -34,6 +38,8 @@ export class Producer {
   #immediate: NodeJS.Immediate | undefined
   #hurried = 0
   #kafka: Kafka | undefined
+  /** All has been acknowledged or has failed: what comes back of a request that was on its way is too late. */
+  #closed = false
 
   constructor(cluster: Cluster, options: ProducerOptions) {
     this.#cluster = cluster
@@ -63,7 +69,7 @@ export class Producer {
     const lineup = this.#lineup(topic, partition)
     let batch = lineup.open
     if (batch === undefined) {
-      batch = lineup.begin(Date.now())
+      batch = lineup.begin(elapsedMs())
       this.#active.add(lineup)
       this.#schedule(lineup.batches.length > 1 ? 0 : this.#lingerMs)
     }
@@ -106,7 +112,7 @@ export class Producer {
 
   /** Sends the first batch of every partition that has one due, those of one leader together. */
   #drain(): void {
-    const now = Date.now()
+    const now = elapsedMs()
     const due: Lineup[] = []
     let next = Number.POSITIVE_INFINITY
     for (const lineup of this.#active) {
@@ -132,7 +138,7 @@ export class Producer {
         continue
       }
       const request = byLeader.get(leader)
-      if (request !== undefined && request.bytes < requestBytes) {
+      if (request !== undefined && request.bytes + first.writer.bytes <= requestBytes) {
         request.lineups.push(lineup)
         request.bytes += first.writer.bytes
         continue
@@ -180,10 +186,11 @@ export class Producer {
       throw errorOf(5, about)
     }
     try {
-      const timeoutMs = Math.max(1, this.#deadline(first) - Date.now())
+      const timeoutMs = Math.max(1, this.#deadline(first) - elapsedMs())
       await this.#cluster.retrying(attempt, { timeoutMs }, error => !isGone(error))
       lineup.busy = false
     } catch (error) {
+      if (this.#closed) return
       // Batches behind it may have more time.
       if (isRetriable(error) && !isGone(error)) this.#fail(lineup, first, error)
       else this.#failAll(lineup, error)
@@ -207,13 +214,14 @@ export class Producer {
   // ── sending ──
 
   async #send(leader: number, lineups: readonly Lineup[]): Promise<void> {
-    const now = Date.now()
+    const now = elapsedMs()
     const least = Math.min(...lineups.map(({ first }) => this.#deadline(first)))
     const timeoutMs = Math.max(1, Math.min(this.#cluster.requestTimeoutMs, least - now))
     const about = { what: lineups[0]!.what }
     let answer: ProduceAnswer
     try {
       const topics = this.#topicsOf(lineups)
+      if (lineups.some(({ first }) => first.encoded!.length > mostBatchBytes)) return this.#oversized(lineups)
       answer = await this.#cluster.send(leader, produce, [topics, timeoutMs], {
         about,
         timeoutMs,
@@ -221,9 +229,11 @@ export class Producer {
         partial: true,
       })
     } catch (error) {
+      if (this.#closed) return
       for (const lineup of lineups) this.#failed(lineup, error, true)
       return this.#drain()
     }
+    if (this.#closed) return
     const answers = new Map(
       answer.responses.flatMap(({ name, partitionResponses }) =>
         partitionResponses.map(partition => [`${name}-${partition.index}`, partition]),
@@ -233,6 +243,17 @@ export class Producer {
       const found = answers.get(`${lineup.topic}-${lineup.partition}`)
       if (found === undefined) this.#failed(lineup, errorOf(-1, { what: lineup.what }), true)
       else this.#answered(lineup, found)
+    }
+    this.#drain()
+  }
+
+  /** What is so large is in a request of its own, which is not sent: each of its records is tried alone. */
+  #oversized(lineups: readonly Lineup[]): void {
+    for (const lineup of lineups) {
+      const { first, what, topic, partition } = lineup
+      const { bytes, count } = first.writer
+      if (count > 1) this.#divided(first, lineup.divide(Math.ceil(count / 2)))
+      else this.#fail(lineup, first, errorOf(10, { what, topic, partition, bytes }))
     }
     this.#drain()
   }
@@ -296,7 +317,7 @@ export class Producer {
     this.#cluster.heard({ topic, partition }, error)
     const lost = outOfSequence.has(name)
     const wait = lost ? 0 : backoff(first.attempts - 1)
-    if (!(lost || isRetriable(error)) || Date.now() + wait >= this.#deadline(first))
+    if (!(lost || isRetriable(error)) || elapsedMs() + wait >= this.#deadline(first))
       return this.#fail(lineup, first, error)
     // The leader has lost what it knew of this writer: the batch is not in its log. KIP-360.
     if (lost) this.#renew(lineup)
@@ -352,6 +373,7 @@ export class Producer {
 
   /** What has not been acknowledged fails. */
   close(error: unknown): void {
+    this.#closed = true
     clearTimeout(this.#timer)
     clearImmediate(this.#immediate)
     for (const lineup of [...this.#active]) this.#failAll(lineup, error)

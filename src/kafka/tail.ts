@@ -162,7 +162,7 @@ export class Tail implements AsyncIterator<Read, undefined>, Waiter {
     const reading = this.#host.reading()
     this.#reading = reading
     const about = { what: `Reading topic ${this.#topic}`, topic: this.#topic }
-    const { partitions: all } = await reading.cluster.metadata(this.#topic, { about, signal })
+    const { partitions: all } = await reading.cluster.metadata(this.#topic, { about, signal, anew: true })
     const list = partitions ?? [...all.keys()]
     for (const partition of list)
       if (all[partition] === undefined)

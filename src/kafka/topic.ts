@@ -40,9 +40,8 @@ export class KafkaTopic<V, K extends Key> implements Topic<V, K> {
 
   async partitionCount(): Promise<number> {
     if (this.#host.cluster.closed) throw new MillraceError('CLOSED', { what: 'This broker' })
-    await this.#host.cluster.refresh([this.name])
     const about = { what: `Counting the partitions of ${this.name}` }
-    return (await this.#host.cluster.metadata(this.name, { about })).partitions.length
+    return (await this.#host.cluster.metadata(this.name, { about, anew: true })).partitions.length
   }
 
   publish(record: ProducerRecord<V, K>): Promise<RecordMetadata> {

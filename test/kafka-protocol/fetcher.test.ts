@@ -110,3 +110,30 @@ test('a lane that is opened while its fetcher closes is ended all the same', asy
   await new Promise(resolve => setImmediate(resolve))
   expect([...lanes]).toEqual([])
 })
+
+// Kafka: fetch.max.wait.ms, which is to be less than request.timeout.ms.
+test.each([
+  { requestTimeoutMs: 30_000, waitMs: 500 },
+  { requestTimeoutMs: 300, waitMs: 150 },
+])(
+  'within $requestTimeoutMs ms a broker that has nothing is let wait $waitMs ms',
+  async ({ requestTimeoutMs, waitMs }) => {
+    const asked = await new Promise<unknown>(resolve => {
+      const cluster = {
+        requestTimeoutMs,
+        topic: () => ({ name: 'orders', id: 'id', partitions: [{ leader: 1 }] }),
+        leaderOf: () => 1,
+        send(...[, , args]: unknown[]): Promise<never> {
+          resolve((args as unknown[])[0])
+          return new Promise(() => {})
+        },
+      }
+      const fetcher = new Fetcher<any>(cluster as unknown as Cluster, new Serialization('text', []), {
+        fetchBytes: 1_000,
+        isolation: 'read_committed',
+      })
+      fetcher.open({ topic: 'orders', partition: 0 }, 'id').read(0, 10, [])
+    })
+    expect(asked).toBe(waitMs)
+  },
+)

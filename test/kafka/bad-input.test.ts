@@ -62,6 +62,13 @@ describe('options', () => {
       'sasl.username',
       undefined,
     ],
+    [
+      'a misspelt option of sasl',
+      { bootstrapBrokers, sasl: { mechanism: 'PLAIN', username: 'u', passwort: 'p' } },
+      'sasl.passwort',
+      '(hidden)',
+    ],
+    ['a list of certificates', { bootstrapBrokers, tls: ['ca.pem'] }, 'tls', ['ca.pem']],
     ['a bearer without a token', { bootstrapBrokers, sasl: { mechanism: 'OAUTHBEARER' } }, 'sasl.token', undefined],
     [
       'half a codec',
@@ -70,23 +77,39 @@ describe('options', () => {
       undefined,
     ],
     ['no replicas', { bootstrapBrokers, topics: { orders: { replicas: 0 } } }, 'replicas of topic orders', 0],
+    // Kafka's protocol has 16 bits for these.
+    [
+      'more replicas than can be told',
+      { bootstrapBrokers, topics: { orders: { replicas: 2 ** 15 } } },
+      'replicas of topic orders',
+      2 ** 15,
+    ],
   ])('%s: INVALID_CONFIG', async (_, options, option, value) => {
     const error = await made(options)
     expect(error).toMatchObject({ code: 'INVALID_CONFIG', details: { option } })
     if (option !== 'codec of topic orders') expect(error.details.value).toEqual(value)
   })
 
-  test('a password that is not there is told without showing one', async () => {
-    const error = await made({ bootstrapBrokers, sasl: { mechanism: 'PLAIN', username: 'u', password: 12_345 } })
-    expect(error).toMatchObject({ code: 'INVALID_CONFIG', details: { option: 'sasl.password' } })
+  test.each([
+    ['sasl.password', { mechanism: 'PLAIN', username: 'u', password: 12_345 }],
+    ['sasl.token', { mechanism: 'OAUTHBEARER', token: 12_345 }],
+    ['sasl.pass', { mechanism: 'PLAIN', username: 'u', password: 'p', pass: 12_345 }],
+  ])('a wrong %s is told without showing it', async (option, sasl) => {
+    const error = await made({ bootstrapBrokers, sasl })
+    expect(error).toMatchObject({ code: 'INVALID_CONFIG', details: { option } })
     expect(error.message).not.toContain('12345')
+    expect(JSON.stringify(error.details)).not.toContain('12345')
   })
 
-  test('a topic with no partitions: INVALID_PARTITIONS; with no name: INVALID_TOPIC_EXCEPTION', async () => {
-    expect(await made({ bootstrapBrokers, topics: { orders: { partitions: 0 } } })).toMatchObject({
-      code: 'INVALID_PARTITIONS',
-      details: { topic: 'orders', partitions: 0 },
-    })
+  test('a topic with no partitions, or more than can be told: INVALID_PARTITIONS', async () => {
+    for (const partitions of [0, 2 ** 31, 2 ** 40, 1.5, Number.NaN])
+      expect(await made({ bootstrapBrokers, topics: { orders: { partitions } } })).toMatchObject({
+        code: 'INVALID_PARTITIONS',
+        details: { topic: 'orders', partitions },
+      })
+  })
+
+  test('a topic with no name: INVALID_TOPIC_EXCEPTION', async () => {
     expect(await made({ bootstrapBrokers, topics: { 'or ders': {} } })).toMatchObject({
       code: 'INVALID_TOPIC_EXCEPTION',
       details: { topic: 'or ders' },
@@ -95,20 +118,16 @@ describe('options', () => {
 })
 
 describe('nobody there', () => {
-  /** A port that was free a moment ago. */
-  async function silentPort(): Promise<string> {
-    const server = await listening()
-    const { port } = server.address() as AddressInfo
-    await new Promise(resolve => server.close(resolve))
-    return `127.0.0.1:${port}`
-  }
+  /** One that is given to nobody who asks for any. */
+  const address = '127.0.0.1:1'
+  /** Less than deliveryTimeoutMs by far; more than a busy machine takes. */
+  const soonMs = 30_000
   function listening(): Promise<Server> {
     const server = createServer(socket => socket.on('error', () => {}).resume())
     return new Promise(resolve => server.listen(0, '127.0.0.1', () => resolve(server)))
   }
 
   test('nobody listens: NETWORK_EXCEPTION with the address, within requestTimeoutMs', async () => {
-    const address = await silentPort()
     await using broker = kafkaBroker<AnyTopics>({ bootstrapBrokers: [address], requestTimeoutMs: 1_000 })
     const started = Date.now()
     const calls: (() => unknown)[] = [
@@ -125,7 +144,7 @@ describe('nobody there', () => {
       expect(error).toMatchObject({ code: 'NETWORK_EXCEPTION', retriable: true, details: { address } })
       expect(error.message).toContain(address)
     }
-    expect(Date.now() - started).toBeLessThan(5_000)
+    expect(Date.now() - started).toBeLessThan(soonMs)
   })
 
   test('somebody listens and never answers: told within requestTimeoutMs', async () => {
@@ -136,7 +155,7 @@ describe('nobody there', () => {
     const error = await failure(() => broker.ready())
     expect(error).toMatchObject({ code: 'REQUEST_TIMED_OUT', retriable: true })
     expect(error.message).toContain(`127.0.0.1:${port}`)
-    expect(Date.now() - started).toBeLessThan(3_000)
+    expect(Date.now() - started).toBeLessThan(soonMs)
     await broker.close()
     await new Promise(resolve => server.close(resolve))
   })
@@ -157,6 +176,9 @@ describe('topics', () => {
       () => group.committed(missing, 0),
       () => group.resetOffsets('earliest'),
       () => group.join().ready(),
+      () => group.join().poll(),
+      () => group.join()[Symbol.asyncIterator]().next(),
+      () => group.join().run(() => {}),
     ]
     for (const error of await Promise.all(calls.map(failure)))
       expect(error).toMatchObject({ code: 'UNKNOWN_TOPIC_OR_PARTITION', details: { topic: missing } })
@@ -168,7 +190,8 @@ describe('topics', () => {
     const started = Date.now()
     const errors = await Promise.all(Array.from({ length: 50 }, (_, value) => failure(() => topic.publish({ value }))))
     expect(new Set(errors.map(({ code }) => code))).toEqual(new Set(['UNKNOWN_TOPIC_OR_PARTITION']))
-    expect(Date.now() - started).toBeLessThan(10_000)
+    // One by one they would take more than a second each.
+    expect(Date.now() - started).toBeLessThan(30_000)
   })
 
   test.each([
@@ -176,11 +199,13 @@ describe('topics', () => {
     ['what is consumed to go', { retention: { consumed: true } }, 'retention.consumed'],
     ['records in a segment', { segmentRecords: 10 }, 'segmentRecords'],
     ['more replicas than there are brokers', { replicas: 3 }, 'replicas'],
+    ['more replicas than can be told', { replicas: 2 ** 40 }, 'replicas'],
   ])('createTopic() told of %s: INVALID_CONFIG, and no topic is made', async (_, options, option) => {
     await using broker = onCluster()
     const name = fresh('orders')
     const error = await failure(() => broker.createTopic(name, options))
-    expect(error).toMatchObject({ code: 'INVALID_CONFIG', details: { option } })
+    expect(error.code).toBe('INVALID_CONFIG')
+    expect([option, `${option} of topic ${name}`]).toContain(error.details.option)
     expect(await failure(() => broker.topic(name).partitionCount())).toMatchObject({
       code: 'UNKNOWN_TOPIC_OR_PARTITION',
     })
@@ -241,6 +266,19 @@ describe('records', () => {
     expect((await all(orders.read({ until: 'latest' }))).map(({ value }) => value)).toEqual(['a', 'b', 'c'])
   })
 
+  // Kafka: socket.request.max.bytes: a broker hangs up on more, and would each time.
+  test('a value beyond what a broker reads: MESSAGE_TOO_LARGE too, and what goes along with it is written', async () => {
+    await using broker = onCluster()
+    const orders = await broker.createTopic(fresh('orders'))
+    const large = 'x'.repeat(101 * 1_048_576)
+    const outcomes = await Promise.allSettled(['a', large, 'b', 'c'].map(value => orders.publish({ value })))
+    expect(outcomes.map(({ status }) => status)).toEqual(['fulfilled', 'rejected', 'fulfilled', 'fulfilled'])
+    const { reason } = outcomes[1] as PromiseRejectedResult
+    expect(reason).toMatchObject({ code: 'MESSAGE_TOO_LARGE', retriable: false, details: { topic: orders.name } })
+    expect(reason.details.bytes).toBeGreaterThan(101 * 1_048_576)
+    expect((await all(orders.read({ until: 'latest' }))).map(({ value }) => value)).toEqual(['a', 'b', 'c'])
+  })
+
   test('a keyless record on a compacted topic: INVALID_RECORD, and what goes along with it is written', async () => {
     await using broker = onCluster()
     const name = fresh('state')
@@ -282,6 +320,32 @@ describe('groups', () => {
       code: 'INVALID_CONFIG',
       details: { option: 'assignor', value: 'roundrobin' },
     })
+  })
+
+  test.each(['', ' ', '\n', '\u0000'])('an id that is blank, %j: INVALID_CONFIG with its value', async id => {
+    await using broker = onCluster()
+    expect(await failure(() => broker.group(id, { topics: 'orders' }))).toMatchObject({
+      code: 'INVALID_CONFIG',
+      details: { option: 'group id', value: id },
+    })
+    const group = broker.group('billing', { topics: 'orders' })
+    expect(await failure(() => group.join({ instanceId: id }))).toMatchObject({
+      code: 'INVALID_CONFIG',
+      details: { option: 'instanceId', value: id },
+    })
+  })
+
+  test('ids of any other characters are taken as they are', async () => {
+    const id = fresh('größe 🦉 "a/b":c\n')
+    await using broker = onCluster({ clientId: 'çlient 🦉' })
+    const orders = await broker.createTopic(fresh('orders'))
+    await orders.publish({ value: 1 })
+    const group = broker.group(id, { topics: orders.name })
+    await using consumer = group.join({ instanceId: `${id} seat` })
+    expect((await consumer.poll()).length).toBe(1)
+    expect(consumer.memberId).toContain('çlient 🦉')
+    await consumer.commit()
+    expect(await group.committed(orders.name, 0)).toBe(1)
   })
 
   test('a session that a cluster does not know: INVALID_CONFIG with its value', async () => {

@@ -2,6 +2,7 @@ import { kafkaBroker } from 'millrace/kafka'
 import { brokerContract } from 'millrace/testing'
 import { describe, inject, test } from 'vitest'
 import type { ContractEngine } from '../../src/testing/contract/engine.js'
+import { deadlineMs } from './world.js'
 
 type AnyTopics = Record<string, any>
 
@@ -27,7 +28,7 @@ const onKafka: ContractEngine = {
       },
     }
   },
-  patienceMs: 10_000,
+  patienceMs: deadlineMs,
 }
 
 brokerContract({ describe, test }, onKafka)

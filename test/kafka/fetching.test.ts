@@ -3,7 +3,7 @@ import { Kafka, logLevel } from 'kafkajs'
 import { type ConsumerRecord, isMillraceError } from 'millrace'
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest'
 import { fresh, onCluster } from './support.js'
-import { cluster, until, within } from './world.js'
+import { cluster, makeTopic, until, within } from './world.js'
 
 const kafkajs = new Kafka({ brokers: [inject('kafka')], logLevel: logLevel.NOTHING })
 const admin = kafkajs.admin()
@@ -12,8 +12,7 @@ afterAll(() => admin.disconnect())
 
 async function make(settings: Record<string, string> = {}, numPartitions = 1): Promise<string> {
   const topic = fresh('records')
-  const configEntries = Object.entries(settings).map(([name, value]) => ({ name, value }))
-  await admin.createTopics({ topics: [{ topic, numPartitions, configEntries }] })
+  await makeTopic(topic, settings, numPartitions)
   return topic
 }
 /** All that comes of a group of its own, until `enough`. */
@@ -320,7 +319,7 @@ test('a topic of that name that was made anew is read from its start', async () 
   await own.request('any', kafka => kafka.deleteTopicsV6.api, [[{ name: topic }] as never, 10_000], { about })
   await own.close()
   await until('the partition to be lost', () => consumer.assignment.length === 0)
-  await admin.createTopics({ topics: [{ topic, numPartitions: 1 }] })
+  await makeTopic(topic, {})
   const other = onCluster()
   await using __ = other
   await other.topic(topic).publish({ value: 'new' })

@@ -62,7 +62,7 @@ test('what we publish the console consumer reads: keys, values, headers and time
   expected.push(`CreateTime:${time}\tPartition:3\tOffset:${gone.offset}\tNO_HEADERS\tnull\tnull`)
   const consumer = startJava('org.apache.kafka.tools.consumer.ConsoleConsumer', [
     ...['--bootstrap-server', address, '--topic', topic.name, '--from-beginning'],
-    ...['--max-messages', `${expected.length}`, '--timeout-ms', '15000'],
+    ...['--max-messages', `${expected.length}`, '--timeout-ms', '40000'],
     ...['timestamp', 'partition', 'offset', 'headers', 'key'].flatMap(what => property(`print.${what}`, 'true')),
   ])
   await within('the console consumer', consumer.ended)

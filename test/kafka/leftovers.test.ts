@@ -21,9 +21,17 @@ async function inProcess(code: string): Promise<string> {
     const name = ${JSON.stringify(fresh('orders'))}
     ${code}`
   const args = ['--import', 'tsx', '--input-type=module', '--eval', text]
-  const { stdout } = await promisify(execFile)(process.execPath, args, { cwd: root, timeout: 30_000 })
+  const { stdout } = await promisify(execFile)(process.execPath, args, { cwd: root, timeout: 50_000 })
   return stdout
 }
+
+test('processes of their own run on the client that the tests are told to', async () => {
+  const door = JSON.stringify(join(root, 'src/kafka/platformatic.ts'))
+  const code = `
+    const { loadKafka } = await import(${door})
+    console.log('apiVersionsV1' in (await loadKafka()))`
+  expect(await inProcess(code)).toBe(`${process.env['MILLRACE_KAFKA_CLIENT'] === '2'}\n`)
+})
 
 test('after close() no socket and no timer is left, and the process ends', async () => {
   const code = `

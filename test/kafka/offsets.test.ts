@@ -3,8 +3,8 @@
 import type { KafkaBroker } from 'millrace/kafka'
 import { describe, expect, test, vi } from 'vitest'
 import type { Cluster } from '../../src/kafka/cluster.js'
-import { type AnyTopics, failure, fresh, onCluster } from './support.js'
-import { within } from './world.js'
+import { type AnyTopics, all, failure, fresh, onCluster } from './support.js'
+import { cluster, until, within } from './world.js'
 
 const upTo = (count: number): number[] => [...Array(count).keys()]
 const clusterOf = (broker: KafkaBroker<AnyTopics>): Cluster => (broker as unknown as { cluster: Cluster }).cluster
@@ -68,6 +68,30 @@ describe('committed(), lag() and resetOffsets()', () => {
     expect(await failure(() => group.resetOffsets('first' as never))).toBeInstanceOf(TypeError)
     expect(await group.committed(orders.name, 0)).toBeUndefined()
   })
+})
+
+test('a topic that has grown: lag(), committed(), caughtUp(), resetOffsets() and read() know of its new partitions', async () => {
+  await using here = onCluster()
+  await using there = onCluster()
+  const orders = await here.createTopic(fresh('orders'))
+  await orders.publish({ value: 'old' })
+  const group = here.group(fresh('billing'), { topics: orders.name })
+  expect(await group.lag()).toBe(1)
+  const own = cluster()
+  const grown = [{ name: orders.name, count: 2, assignments: null as never }]
+  const about = { what: 'Growing a topic' }
+  await own.request('any', kafka => kafka.createPartitionsV3.api, [grown, 10_000, false], { about })
+  await own.close()
+  await until('the topic to have grown', async () => (await there.topic(orders.name).partitionCount()) === 2)
+  await there.topic(orders.name).publish({ value: 'new', partition: 1 })
+
+  expect(await group.committed(orders.name, 1)).toBeUndefined()
+  expect((await all(orders.read({ until: 'latest' }))).map(({ value }) => value).sort()).toEqual(['new', 'old'])
+  expect(await group.lag()).toBe(2)
+  expect(await failure(() => group.caughtUp())).toMatchObject({ code: 'CLOSED' })
+  await group.resetOffsets('latest')
+  expect([await group.lag(), await group.committed(orders.name, 1)]).toEqual([0, 1])
+  await group.caughtUp()
 })
 
 describe('caughtUp()', () => {

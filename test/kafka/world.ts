@@ -3,7 +3,8 @@ import { inject } from 'vitest'
 import { Cluster } from '../../src/kafka/cluster.js'
 import { resolveKafkaOptions } from '../../src/kafka/options.js'
 
-export const deadlineMs = 15_000
+/** Less than a test may take; long, since it is waited out by what fails alone, and a machine may be busy. */
+export const deadlineMs = 45_000
 
 /** Resolves when it holds; fails with what was waited for. */
 export async function until(
@@ -44,6 +45,28 @@ export function gate(): Gate {
 /** Requests that a broker of the library does not make. */
 export function cluster(): Cluster {
   return new Cluster(resolveKafkaOptions({ bootstrapBrokers: [inject('kafka')] }))
+}
+
+/** Makes a topic with settings that createTopic() does not have; resolves when it is there for all. Kafka: CreateTopics. */
+export async function makeTopic(
+  name: string,
+  settings: Readonly<Record<string, string>>,
+  partitions = 1,
+): Promise<void> {
+  const own = cluster()
+  const configs = Object.entries(settings).map(([setting, value]) => ({ name: setting, value }))
+  const made = { name, numPartitions: partitions, replicationFactor: 1, assignments: [], configs }
+  const about = { what: 'Making a topic' }
+  try {
+    await own.request('any', kafka => kafka.createTopicsV7.api, [[made], 30_000, false], { about })
+    // The controller has it before the brokers do.
+    await until(`topic ${name} to be there`, async () => {
+      await own.refresh([name])
+      return own.topic(name)?.partitions.every(({ leader }) => leader >= 0) ?? false
+    })
+  } finally {
+    await own.close()
+  }
 }
 
 /** Settings of one group. Kafka: consumer.session.timeout.ms, consumer.heartbeat.interval.ms */

@@ -54,6 +54,13 @@ export class TopicWriter {
     this.#options = options
   }
 
+  /** Throws what is known of the record without the cluster. */
+  check(record: ProducerRecord<unknown, Key>): void {
+    const { partition } = toOutgoing(this.#name, this.#options.codec(), record)
+    if (partition !== undefined && !(Number.isInteger(partition) && partition >= 0))
+      throw new MillraceError('UNKNOWN_TOPIC_OR_PARTITION', { topic: this.#name, partition })
+  }
+
   publish(record: ProducerRecord<unknown, Key>): Promise<RecordMetadata> {
     let outgoing: Outgoing
     try {

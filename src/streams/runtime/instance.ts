@@ -117,7 +117,7 @@ export class Instance {
   #join(tasks: TaskGroup, counts: Counts): Worker {
     const { applicationId, plan } = this.#application
     const writes = new Writes(this.#options.broker)
-    const admit = (output: Output): void => writes.admit(output)
+    const admit = (output: Output): void => writes.check(output.topic, output)
     return new Worker({
       ...this.#options,
       ...tasks,

@@ -310,8 +310,15 @@ export class Worker implements Owner {
     }
   }
   #caught(error: unknown, task: TopologyTask, doing: ConsumerRecord | 'punctuation'): void {
+    const { writes, deadLetter } = this.#setting
     const letter = decide(this.#setting, error, task, doing)
-    if (letter !== undefined) this.#setting.writes.add(this.#setting.deadLetter!, letter)
+    if (letter === undefined) return
+    try {
+      writes.check(deadLetter!, letter)
+    } catch (refusal) {
+      throw handlerFailed(refusal, task, doing)
+    }
+    writes.add(deadLetter!, letter)
   }
 
   // ── the end ──

@@ -1,8 +1,9 @@
 import { type Broker, type Consumer, type ConsumerGroup, isMillraceError } from '../../index.js'
 import { topicName } from '../topology/plan.js'
 import { reachedRecord } from './positions.js'
+import { answerOf, inSteps, type Steps } from './steps.js'
 import type { PartitionQueue, TaskRun } from './task-run.js'
-import { isRetriable, later, retryBackoffMs, type Writes } from './writes.js'
+import { isRetriable, isThenable, later, retryBackoffMs, type Writes } from './writes.js'
 
 export interface ResultsSetting {
   readonly applicationId: string
@@ -39,30 +40,33 @@ export class Results {
   /** First what was done, then how far: at least once. Nothing is awaited that is no promise. */
   async write(): Promise<void> {
     if (this.#touched.size === 0) return
-    const { writes } = this.#setting
     const runs = [...this.#touched]
     this.#touched.clear()
-    for (const run of runs) this.#collect(run)
-    const written = writes.flush()
-    if (written !== undefined) await written
+    const written = inSteps(this.#writeAll(runs))
+    if (isThenable(written)) await written
     const committed = this.#commit(runs)
     committed.catch(() => {})
     // All is done by now, in one step, and the commit may never come.
-    if (this.#setting.here && written === undefined) this.#noteReached(runs)
+    if (this.#setting.here && !isThenable(written)) this.#noteReached(runs)
     await committed
   }
 
   /** What tasks that have ended have done in their last moments. */
   async writeLast(runs: readonly TaskRun[]): Promise<void> {
-    for (const run of runs) this.#collect(run)
-    await this.#setting.writes.flush()
+    await inSteps(this.#writeAll(runs))
   }
 
-  #collect({ task }: TaskRun): void {
+  /**
+   * Outputs first, and changes of state only when all of these are written: of a turn whose outputs are refused the state
+   * knows nothing, and whoever does it again counts nothing twice.
+   */
+  *#writeAll(runs: readonly TaskRun[]): Steps<void> {
     const { writes } = this.#setting
-    const { outputs, changes } = task.drain()
-    writes.addOutputs(outputs)
-    writes.addChanges(changes)
+    const done = runs.map(({ task }) => task.drain())
+    for (const { outputs } of done) writes.addOutputs(outputs)
+    yield* answerOf(writes.flush())
+    for (const { changes } of done) writes.addChanges(changes)
+    yield* answerOf(writes.flush())
   }
 
   /** Whoever restores these tasks is told how far they have come, in the same step, unless the group knows. */

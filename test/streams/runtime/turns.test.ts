@@ -3,7 +3,7 @@ import { type TestBroker, testBroker } from 'millrace/testing'
 import { describe, expect, test } from 'vitest'
 import { clusterLike } from './cluster-like.js'
 import { countPlan } from './fake-application.js'
-import { brokerWith, inOneStep, started, type Topics, table } from './instances.js'
+import { brokerWith, inOneStep, read, started, type Topics, table } from './instances.js'
 
 describe('a turn', () => {
   test('is one synchronous step in memory: from its first write to its commit no promise has its way', async () => {
@@ -205,11 +205,16 @@ describe('writes', () => {
     await instance.close(1_000)
   })
 
-  test('on a cluster a write that fails ends the run; the next instance does it again', async () => {
+  // At least once: what was written before comes twice, and a change of state that was written counts twice.
+  test.each([
+    ['an output', 'out', { out: { a: 1 }, outputs: ['a1'] }],
+    ['a change of state', 'app-counts-changelog', { out: { a: 1 }, outputs: ['a1', 'a1'] }],
+    ['a time', 'app-1-time-changelog', { out: { a: 2 }, outputs: ['a1', 'a2'] }],
+  ])('on a cluster %s that is refused ends the run; the next instance does it again', async (_, refused, found) => {
     const broker = brokerWith({ in: 1, out: 1 })
     let failures = 1
     const refuse = (topic: string) => {
-      if (topic === 'out' && failures-- > 0) throw new RangeError('no space left')
+      if (topic === refused && failures-- > 0) throw new RangeError('no space left')
     }
     const { done } = await started(clusterLike(broker, refuse))
     broker.topic('in').publish({ key: 'a', value: 1 })
@@ -217,9 +222,19 @@ describe('writes', () => {
     expect(broker.groups.get('app')!.committed('app-keys-repartition', 0)).toBeUndefined()
     const next = await started(clusterLike(broker, refuse))
     await broker.settled()
-    // At least once: the change of state had been written before.
-    expect(await table(broker, 'out')).toEqual({ a: 2 })
+    expect(await table(broker, 'out')).toEqual(found.out)
+    expect((await read(broker, 'out')).map(({ key, value }) => `${key}${value}`)).toEqual(found.outputs)
     await next.instance.close(1_000)
+  })
+
+  test('of a turn whose output is refused in memory the state knows nothing', async () => {
+    const broker = testBroker<Topics>({ topics: { in: {}, out: {} } })
+    const { done } = await started(broker)
+    broker.faults.fail('publish', { topic: 'out', error: 'MESSAGE_TOO_LARGE' as never })
+    broker.topic('in').publish({ key: 'a', value: 1 })
+    await expect(done).rejects.toMatchObject({ code: 'MESSAGE_TOO_LARGE' })
+    expect(broker.published('app-counts-changelog')).toEqual([])
+    expect(broker.published('app-1-time-changelog')).toEqual([])
   })
 })
 

@@ -1,7 +1,7 @@
-import { type Broker, type Consumer, type ConsumerGroup, isMillraceError } from '../../index.js'
+import { type Broker, type Consumer, type ConsumerGroup, isMillraceError, type NextOffset } from '../../index.js'
 import { topicName } from '../topology/plan.js'
 import { reachedRecord } from './positions.js'
-import { answerOf, inSteps, type Steps } from './steps.js'
+import { inSteps, type Steps } from './steps.js'
 import type { PartitionQueue, TaskRun } from './task-run.js'
 import { isRetriable, isThenable, later, retryBackoffMs, type Writes } from './writes.js'
 
@@ -14,12 +14,22 @@ export interface ResultsSetting {
   readonly here: boolean
 }
 
+/**
+ * Where the group has not been heard for so long it is asked before anything is written. No session is as short. Kafka:
+ * group.consumer.min.session.timeout.ms, of 45 seconds.
+ */
+const confirmAfterMs = 1_000
+/** A member that is out hears it with its next heartbeat; longer than any group has between them. */
+const heardWithinMs = 60_000
+
 /** What tasks have done since the last turn: written first, then committed. Kafka: RecordCollector, TaskExecutor. */
 export class Results {
   readonly #setting: ResultsSetting
   readonly #consumer: Consumer<any>
   readonly #dropLost: () => void
   readonly #touched = new Set<TaskRun>()
+  /** When a commit was asked for that has been accepted: it was a member then. */
+  #memberAt = Number.NEGATIVE_INFINITY
 
   /** `dropLost`: ends the tasks that are not owned any more. */
   constructor(setting: ResultsSetting, consumer: Consumer<any>, dropLost: () => void) {
@@ -42,9 +52,12 @@ export class Results {
     if (this.#touched.size === 0) return
     const runs = [...this.#touched]
     this.#touched.clear()
-    const written = inSteps(this.#writeAll(runs))
+    const confirm = (): Promise<void> => this.#commit(runs, run => run.standing())
+    const written = inSteps(this.#writeAll(runs, confirm, isOwned))
     if (isThenable(written)) await written
-    const committed = this.#commit(runs)
+    const committed = this.#commit(runs, run => run.uncommitted()).then(() => {
+      for (const run of runs) if (isOwned(run)) run.committed()
+    })
     committed.catch(() => {})
     // All is done by now, in one step, and the commit may never come.
     if (this.#setting.here && !isThenable(written)) this.#noteReached(runs)
@@ -53,20 +66,49 @@ export class Results {
 
   /** What tasks that have ended have done in their last moments. */
   async writeLast(runs: readonly TaskRun[]): Promise<void> {
-    await inSteps(this.#writeAll(runs))
+    let out = false
+    const confirm = async (): Promise<void> => {
+      const offsets = runs.flatMap(run => [...run.standing()])
+      try {
+        await this.#consumer.commit(offsets)
+      } catch (error) {
+        if (!isOut(error)) throw error
+        out = true
+      }
+    }
+    await inSteps(this.#writeAll(runs, confirm, () => !out))
   }
 
   /**
    * Outputs first, and changes of state only when all of these are written: of a turn whose outputs are refused the state
-   * knows nothing, and whoever does it again counts nothing twice.
+   * knows nothing, and whoever does it again counts nothing twice. A process that stood still for longer than its session
+   * is out of the group and does not know it; what it would write behind its successor's is what a later restore would
+   * find. So the group is asked first, by a commit that changes nothing, and what is lost is not written.
    */
-  *#writeAll(runs: readonly TaskRun[]): Steps<void> {
-    const { writes } = this.#setting
-    const done = runs.map(({ task }) => task.drain())
-    for (const { outputs } of done) writes.addOutputs(outputs)
-    yield* answerOf(writes.flush())
-    for (const { changes } of done) writes.addChanges(changes)
-    yield* answerOf(writes.flush())
+  *#writeAll(runs: readonly TaskRun[], confirm: () => Promise<void>, isWanted: (run: TaskRun) => boolean): Steps<void> {
+    const done = runs.map(run => ({ run, ...run.task.drain() }))
+    const outputs = done.filter(entry => entry.outputs.length > 0)
+    if (outputs.length > 0) {
+      if (this.#mayBeOut) yield confirm()
+      for (const entry of outputs) if (isWanted(entry.run)) this.#setting.writes.addOutputs(entry.outputs)
+    }
+    yield* this.#flush()
+    const changes = done.filter(entry => entry.changes.length > 0)
+    if (changes.length === 0) return
+    if (this.#mayBeOut) yield confirm()
+    for (const entry of changes) if (isWanted(entry.run)) this.#setting.writes.addChanges(entry.changes)
+    yield* this.#flush()
+  }
+  *#flush(): Steps<void> {
+    const flushed = this.#setting.writes.flush()
+    if (flushed === undefined) return
+    yield flushed
+    this.#dropLost()
+  }
+  /** In memory whoever is out knows it. */
+  get #mayBeOut(): boolean {
+    const { here, broker } = this.#setting
+    return !here && broker.clock.now() - this.#memberAt > confirmAfterMs
   }
 
   /** Whoever restores these tasks is told how far they have come, in the same step, unless the group knows. */
@@ -87,27 +129,33 @@ export class Results {
     return topicName(task.subtopology.changelogs.at(-1)!.topic, this.#setting.applicationId)
   }
 
-  async #commit(runs: readonly TaskRun[]): Promise<void> {
-    for (let living = runs; ; ) {
-      const offsets = living.flatMap(run => [...run.uncommitted()])
+  /** Of tasks that are owned still: others are ended. */
+  async #commit(runs: readonly TaskRun[], offsetsOf: (run: TaskRun) => Iterable<NextOffset>): Promise<void> {
+    const { clock } = this.#setting.broker
+    const began = clock.now()
+    for (;;) {
+      const living = runs.filter(isOwned)
+      const offsets = living.flatMap(run => [...offsetsOf(run)])
       if (offsets.length === 0) return
+      const asked = clock.now()
       try {
         await this.#consumer.commit(offsets)
-        for (const run of living) run.committed()
+        this.#memberAt = asked
         return
       } catch (error) {
-        const again = isRetriable(error)
-        if (this.#consumer.closed || !(again || isOut(error))) throw error
-        if (again) await later(this.#setting.broker, retryBackoffMs)
+        if (this.#consumer.closed || !(isRetriable(error) || isOut(error))) throw error
+        if (isRetriable(error)) await later(this.#setting.broker, retryBackoffMs)
         // The rest of it may be committed all the same.
         this.#dropLost()
-        const left = living.filter(({ state }) => state !== 'closed')
-        if (!again && left.length === living.length) throw error
-        living = left
+        if (isRetriable(error) || !living.every(isOwned)) continue
+        if (this.#setting.here || clock.now() - began > heardWithinMs) throw error
+        await later(this.#setting.broker, retryBackoffMs)
       }
     }
   }
 }
+
+const isOwned = ({ state }: TaskRun): boolean => state !== 'closed'
 
 /** Who is out of the group, or does not own the partition any more. */
 export function isOut(error: unknown): boolean {

@@ -1,4 +1,5 @@
 import { Broker, ConsumerGroup, Topic } from 'millrace'
+import { Streams, StreamsBuilder } from 'millrace/streams'
 import { simulate, testBroker } from 'millrace/testing'
 import { expect, test } from 'vitest'
 import { refused } from './groups/support-c.js'
@@ -7,6 +8,10 @@ import { refused } from './groups/support-c.js'
 const bad = <T>(value: unknown): T => value as T
 const broker = new Broker<{ orders: number }>({ topics: { orders: {} } })
 const group = broker.group('g', { topics: 'orders' })
+const builder = new StreamsBuilder<{ orders: number }>()
+builder.stream('orders').forEach(() => {})
+const topology = builder.build()
+const streams = () => new Streams(topology, { applicationId: 'app', broker })
 
 test.each<[string, (misspelt: object) => unknown, string, string]>([
   ['new Broker()', o => new Broker(bad<object>(o)), 'broker options', 'autoCreateTopics'],
@@ -39,6 +44,8 @@ test.each<[string, (misspelt: object) => unknown, string, string]>([
   ['run()', o => group.join().run(() => {}, bad<object>(o)), 'run options', 'concurrency'],
   ['retry', o => group.join().run(() => {}, { retry: { attempts: 2, ...o } }), 'retry', 'backoffMs'],
   ['close()', o => group.join().close(bad<object>(o)), 'close options', 'timeoutMs'],
+  ['run() of streams', o => streams().run(bad<object>(o)), 'run options', 'signal'],
+  ['close() of streams', o => streams().close(bad<object>(o)), 'close options', 'timeoutMs'],
   ['read()', o => broker.topic('orders').read(bad<object>(o)), 'read options', 'until'],
 ])('%s refuses an option that it does not know, and names those that it does', async (_, call, where, known) => {
   await refused(() => call({ tiemoutMs: 5 }), 'INVALID_CONFIG', 'tiemoutMs must be left out', where, known, '5')

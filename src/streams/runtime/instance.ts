@@ -99,7 +99,11 @@ export class Instance {
     const { applicationId, plan } = this.#application
     const { broker, deadLetter } = this.#options
     const counts = yield* lookUpTopics(broker, plan, applicationId, deadLetter === undefined ? [] : [deadLetter])
-    if (!this.#closing) yield* makeInternalTopics(broker, plan, applicationId, counts)
+    if (this.#closing) return counts
+    // What can't be worked on is told before anything is made for it; a group of topics that are to come can't be asked yet.
+    if (plan.subtopologies.length > 0 && plan.repartitionTopics.length === 0)
+      taskGroup(broker, plan, applicationId, counts)
+    yield* makeInternalTopics(broker, plan, applicationId, counts)
     return counts
   }
   /** All that is there, before the first record is worked on. */

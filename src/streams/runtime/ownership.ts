@@ -1,4 +1,4 @@
-import { type Consumer, MillraceError, type TopicPartition } from '../../index.js'
+import { type Consumer, isMillraceError, MillraceError, type TopicPartition } from '../../index.js'
 import { handlerFailed } from '../task/callback-errors.js'
 import type { ReachedPositions } from './positions.js'
 import { restore } from './restore.js'
@@ -42,7 +42,10 @@ export class Ownership {
     this.consumer = setting.group.join({
       onAssigned: partitions => this.#change(() => this.#assigned(partitions)),
       onRevoked: partitions => this.#revoked(partitions),
-      onLost: partitions => this.#change(() => this.#drop(this.#tasks.revoked(partitions))),
+      onLost: partitions => {
+        this.#change(() => this.#drop(this.#tasks.revoked(partitions)))
+        for (const topic of new Set(partitions.map(partition => partition.topic))) void this.#checkThere(topic)
+      },
     })
     this.results = new Results(setting, this.consumer, () => {
       this.#assignment = undefined
@@ -129,6 +132,15 @@ export class Ownership {
     }
     const { turning } = this.#owner
     return turning === undefined ? end() : turning.then(end, end)
+  }
+
+  /** What is lost comes again, unless its topic is deleted. Kafka: MissingSourceTopicException. */
+  async #checkThere(topic: string): Promise<void> {
+    try {
+      await this.#setting.broker.topic(topic).partitionCount()
+    } catch (error) {
+      if (isMillraceError(error, 'UNKNOWN_TOPIC_OR_PARTITION')) this.#owner.fail(error)
+    }
   }
 
   /** Whoever is out of the group hears of it late: nothing is written for a task that is not owned any more. */

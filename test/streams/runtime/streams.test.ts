@@ -260,6 +260,24 @@ describe('Streams', () => {
   })
 })
 
+test.each([
+  ['in memory', (broker: MemoryBroker<Topics>) => broker],
+  ['on a cluster', (broker: MemoryBroker<Topics>) => clusterLike(broker)],
+])('%s: a source whose topic is deleted is the end of the run', async (_, on) => {
+  // Kafka: MissingSourceTopicException.
+  const broker = brokerWith({ in: 1, other: 1, out: 1 })
+  const builder = new StreamsBuilder<Topics>()
+  builder.stream('in').to('out')
+  builder.stream('other').to('out')
+  const { streams, done } = await running(builder.build(), { broker: on(broker) })
+  broker.topic('in').publish({ value: 1 })
+  await broker.settled()
+  broker.deleteTopic('other')
+  await expect(done).rejects.toMatchObject({ code: 'UNKNOWN_TOPIC_OR_PARTITION', details: { topic: 'other' } })
+  expect(streams.state).toBe('failed')
+  expect(broker.groups.get('app')!.committed('in', 0)).toBe(1)
+})
+
 describe('a record whose output can not be written', () => {
   const choosing = () => {
     const builder = new StreamsBuilder<Topics>()

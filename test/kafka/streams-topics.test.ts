@@ -4,7 +4,7 @@ import { StreamsBuilder, type Topology } from 'millrace/streams'
 import { describe, expect, test } from 'vitest'
 import { begun, byKey, clusterWith, deadlineMs, started, workedThrough } from './streams-applications.js'
 import { type AnyTopics, failure, fresh } from './support.js'
-import { settingsOf, within } from './world.js'
+import { cluster, settingsOf, within } from './world.js'
 
 /** What JSON has no text for. */
 const bigints: Codec<bigint> = {
@@ -88,6 +88,21 @@ test('a topic that is not there is UNKNOWN_TOPIC_OR_PARTITION, before anything i
   await expect(broker.topic(`${id}-0-time-changelog`).partitionCount()).rejects.toMatchObject({
     code: 'UNKNOWN_TOPIC_OR_PARTITION',
   })
+})
+
+test('a source whose topic is deleted is the end of the run', async () => {
+  const [id, kept, gone, copied] = [fresh('copy'), fresh('kept'), fresh('gone'), fresh('copied')]
+  await using broker = await clusterWith({ [kept]: 1, [gone]: 1, [copied]: 1 })
+  const builder = new StreamsBuilder<AnyTopics>()
+  builder.stream(kept).to(copied)
+  builder.stream(gone).to(copied)
+  await using application = await started(broker, id, builder.build())
+  const own = cluster()
+  const about = { what: `Deleting ${gone}` }
+  await own.request('any', kafka => kafka.deleteTopicsV6.api, [[{ name: gone }] as never, 5_000], { about })
+  await own.close()
+  const error = await failure(() => within('the end of the run', application.done, deadlineMs))
+  expect(error).toMatchObject({ code: 'UNKNOWN_TOPIC_OR_PARTITION', details: { topic: gone } })
 })
 
 describe('an output that can not be written ends the run, names the sink, and commits nothing', () => {

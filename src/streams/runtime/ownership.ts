@@ -122,14 +122,7 @@ export class Ownership {
 
   /** Nothing is given up in the midst of a turn. */
   #revoked(partitions: readonly TopicPartition[]): unknown {
-    const end = async (): Promise<void> => {
-      try {
-        await this.#close(this.#tasks.revoked(partitions))
-      } catch (error) {
-        this.#owner.fail(error)
-      }
-      this.#setting.changed()
-    }
+    const end = (): void => this.#change(() => this.#drop(this.#tasks.revoked(partitions)))
     const { turning } = this.#owner
     return turning === undefined ? end() : turning.then(end, end)
   }
@@ -154,35 +147,23 @@ export class Ownership {
     if (gone.length > 0) this.#change(() => this.#drop(this.#tasks.revoked(gone)))
   }
 
-  /** All of it, in good order, or (what has failed may lack what came before) without writing anything more. */
-  async leave(failed: boolean): Promise<void> {
-    const runs = this.#tasks.clear()
-    if (failed) this.#drop(runs)
-    else await this.#close(runs)
+  /** All of it. */
+  leave(): void {
+    this.#drop(this.#tasks.clear())
   }
   /** A killed process does nothing any more. */
   abandon(): void {
     for (const run of this.#tasks.clear()) run.end()
   }
 
+  /** What they have done is written by now, unless it is not wanted any more; closing them does nothing that is. */
   #drop(runs: readonly TaskRun[]): void {
-    closeAll(this.#ended(runs))
-  }
-  async #close(runs: readonly TaskRun[]): Promise<void> {
-    const closing = this.#ended(runs)
-    try {
-      closeAll(closing)
-    } finally {
-      await this.results.writeLast(closing)
-    }
-  }
-  /** Those that were at work. */
-  #ended(runs: readonly TaskRun[]): TaskRun[] {
-    return runs.filter(run => {
+    const working = runs.filter(run => {
       this.results.forget(run)
       this.pause(run.queues)
       return run.end()
     })
+    closeAll(working)
   }
 
   // ── what is handed out ──

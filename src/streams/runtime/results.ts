@@ -52,8 +52,7 @@ export class Results {
     if (this.#touched.size === 0) return
     const runs = [...this.#touched]
     this.#touched.clear()
-    const confirm = (): Promise<void> => this.#commit(runs, run => run.standing())
-    const written = inSteps(this.#writeAll(runs, confirm, isOwned))
+    const written = inSteps(this.#writeAll(runs))
     if (isThenable(written)) await written
     const committed = this.#commit(runs, run => run.uncommitted()).then(() => {
       for (const run of runs) if (isOwned(run)) run.committed()
@@ -64,40 +63,28 @@ export class Results {
     await committed
   }
 
-  /** What tasks that have ended have done in their last moments. */
-  async writeLast(runs: readonly TaskRun[]): Promise<void> {
-    let out = false
-    const confirm = async (): Promise<void> => {
-      const offsets = runs.flatMap(run => [...run.standing()])
-      try {
-        await this.#consumer.commit(offsets)
-      } catch (error) {
-        if (!isOut(error)) throw error
-        out = true
-      }
-    }
-    await inSteps(this.#writeAll(runs, confirm, () => !out))
-  }
-
   /**
    * Outputs first, and changes of state only when all of these are written: of a turn whose outputs are refused the state
    * knows nothing, and whoever does it again counts nothing twice. A process that stood still for longer than its session
    * is out of the group and does not know it; what it would write behind its successor's is what a later restore would
    * find. So the group is asked first, by a commit that changes nothing, and what is lost is not written.
    */
-  *#writeAll(runs: readonly TaskRun[], confirm: () => Promise<void>, isWanted: (run: TaskRun) => boolean): Steps<void> {
+  *#writeAll(runs: readonly TaskRun[]): Steps<void> {
+    const { writes } = this.#setting
     const done = runs.map(run => ({ run, ...run.task.drain() }))
-    const outputs = done.filter(entry => entry.outputs.length > 0)
-    if (outputs.length > 0) {
-      if (this.#mayBeOut) yield confirm()
-      for (const entry of outputs) if (isWanted(entry.run)) this.#setting.writes.addOutputs(entry.outputs)
-    }
+    if (done.some(({ outputs }) => outputs.length > 0)) yield* this.#confirm(runs)
+    for (const { run, outputs } of done) if (isOwned(run)) writes.addOutputs(outputs)
     yield* this.#flush()
-    const changes = done.filter(entry => entry.changes.length > 0)
-    if (changes.length === 0) return
-    if (this.#mayBeOut) yield confirm()
-    for (const entry of changes) if (isWanted(entry.run)) this.#setting.writes.addChanges(entry.changes)
+    if (done.every(({ changes }) => changes.length === 0)) return
+    yield* this.#confirm(runs)
+    for (const { run, changes } of done) if (isOwned(run)) writes.addChanges(changes)
     yield* this.#flush()
+  }
+  /** In memory whoever is out knows it. */
+  *#confirm(runs: readonly TaskRun[]): Steps<void> {
+    const { here, broker } = this.#setting
+    if (here || broker.clock.now() - this.#memberAt <= confirmAfterMs) return
+    yield this.#commit(runs, run => run.standing())
   }
   *#flush(): Steps<void> {
     const flushed = this.#setting.writes.flush()
@@ -105,12 +92,6 @@ export class Results {
     yield flushed
     this.#dropLost()
   }
-  /** In memory whoever is out knows it. */
-  get #mayBeOut(): boolean {
-    const { here, broker } = this.#setting
-    return !here && broker.clock.now() - this.#memberAt > confirmAfterMs
-  }
-
   /** Whoever restores these tasks is told how far they have come, in the same step, unless the group knows. */
   #noteReached(runs: readonly TaskRun[]): void {
     const { broker, writes } = this.#setting

@@ -328,7 +328,7 @@ export class Worker implements Owner {
     const { consumer } = this.#owned
     try {
       // Who was closed by its broker is told so by its consumer.
-      if (!consumer.closed) await this.#owned.leave(this.#failure !== undefined)
+      if (!consumer.closed) this.#owned.leave()
     } catch (error) {
       this.fail(error)
     }

@@ -3,11 +3,11 @@ import type { Output, TopologyTask } from '../task/seam.js'
 import type { Subtopology, TopologyPlan } from '../topology/plan.js'
 import { GlobalTails } from './global-tails.js'
 import { type TaskGroup, taskGroup } from './group.js'
-import { inSteps, type Steps } from './steps.js'
+import { inSteps, isThenable, type Steps } from './steps.js'
 import type { TaskRun } from './task-run.js'
 import { type Counts, lookUpTopics, makeInternalTopics } from './topics.js'
 import { Worker } from './worker.js'
-import { isThenable, Writes } from './writes.js'
+import { Writes } from './writes.js'
 
 /** What an instance runs. */
 export interface Application {

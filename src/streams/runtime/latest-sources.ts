@@ -1,6 +1,6 @@
 import type { Consumer } from '../../index.js'
+import { retryBackoffMs } from './retries.js'
 import type { PartitionQueue, TaskRun } from './task-run.js'
-import { retryBackoffMs } from './writes.js'
 
 /** Partitions that begin at their end, where the group itself begins at the start: the ends are the group's to know. */
 export class LatestSources {

@@ -3,9 +3,9 @@ import { handlerFailed } from '../task/callback-errors.js'
 import type { ReachedPositions } from './positions.js'
 import { restore } from './restore.js'
 import { Results, type ResultsSetting } from './results.js'
+import { isRetriable, later, retryBackoffMs } from './retries.js'
 import type { PartitionQueue, TaskRun } from './task-run.js'
 import { type TaskSource, TaskTable } from './task-table.js'
-import { isRetriable, later, retryBackoffMs } from './writes.js'
 
 export interface OwnershipSetting extends TaskSource, ResultsSetting {
   /** Tasks have come, gone, or are restored. */

@@ -1,9 +1,10 @@
 import { type Broker, type Consumer, type ConsumerGroup, isMillraceError, type NextOffset } from '../../index.js'
 import { topicName } from '../topology/plan.js'
 import { reachedRecord } from './positions.js'
-import { inSteps, type Steps } from './steps.js'
+import { isRetriable, later, retryBackoffMs } from './retries.js'
+import { inSteps, isThenable, type Steps } from './steps.js'
 import type { PartitionQueue, TaskRun } from './task-run.js'
-import { isRetriable, isThenable, later, retryBackoffMs, type Writes } from './writes.js'
+import type { Writes } from './writes.js'
 
 export interface ResultsSetting {
   readonly applicationId: string

@@ -4,10 +4,10 @@ import { Alarm } from './alarm.js'
 import { LatestSources } from './latest-sources.js'
 import { type Owner, Ownership, type OwnershipSetting } from './ownership.js'
 import { isOut } from './results.js'
+import { isRetriable, later, retryBackoffMs } from './retries.js'
 import { type ExecutorSetting, TaskExecutor } from './task-executor.js'
 import type { PartitionQueue, TaskRun } from './task-run.js'
 import { Wake } from './wake.js'
-import { isRetriable, later, retryBackoffMs } from './writes.js'
 
 export interface WorkerSetting extends OwnershipSetting, ExecutorSetting {
   /** Sources that begin at their end, where the group does not say so itself. */

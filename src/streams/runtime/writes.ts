@@ -1,10 +1,10 @@
-import { type Broker, isMillraceError, type ProducerRecord, type Topic } from '../../index.js'
+import type { Broker, ProducerRecord, Topic } from '../../index.js'
 import { refusalOf } from '../task/refusal.js'
 import type { ChangelogRecord, Output } from '../task/seam.js'
+import { isRetriable, later, retryBackoffMs } from './retries.js'
+import { isThenable } from './steps.js'
 
 type AnyTopic = Topic<any, string>
-/** Before a write that may succeed later is tried again. Kafka: retry.backoff.ms. */
-export const retryBackoffMs = 100
 
 /** What the tasks of one instance want written: refused while all can still be undone, or written in order. */
 export class Writes {
@@ -175,15 +175,4 @@ class Sending implements Iterable<ProducerRecord<unknown>>, Iterator<ProducerRec
     step.value = step.done ? undefined : this.#records[this.taken++]
     return step as IteratorResult<ProducerRecord<unknown>, undefined>
   }
-}
-
-export function isThenable(value: unknown): value is PromiseLike<unknown> {
-  return typeof (value as PromiseLike<unknown> | null | undefined)?.then === 'function'
-}
-/** The same call may succeed later. Kafka: RetriableException. */
-export function isRetriable(error: unknown): boolean {
-  return isMillraceError(error) && error.retriable
-}
-export function later({ clock }: Broker<any>, ms: number): Promise<void> {
-  return new Promise(resolve => void clock.setTimeout(resolve, ms))
 }

@@ -60,12 +60,12 @@ export class Streams<Topics extends object> implements AsyncDisposable, Queries 
     const application: Application = {
       applicationId,
       plan,
-      makeTask: (subtopology, partition, admit) =>
+      makeTask: (subtopology, partition, admission) =>
         new StreamTask(subtopology, partition, {
           applicationId,
           now: () => broker.clock.now(),
           globalStore: name => globals.store(name),
-          admit,
+          ...admission,
           freeze: false,
         }),
       updateGlobal: (store, record) => globals.update(store, record),

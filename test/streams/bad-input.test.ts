@@ -436,6 +436,14 @@ test('a callback that is async is told where it is handed over; it would return 
         .stream('a')
         .split({ one: later as any }),
     () => make().table('a').mapValues(later),
+    () =>
+      make()
+        .table('a')
+        .toStream(later as any),
+    () => {
+      const builder = make()
+      builder.table('a').join(builder.table('b'), String, later as any)
+    },
     () => grouped().reduce(later),
     () => grouped().aggregate(() => 0, later as any),
     () =>

@@ -1,5 +1,5 @@
 import { type Broker, type ConsumerRecord, isMillraceError, MillraceError } from '../../index.js'
-import type { Output, TopologyTask } from '../task/seam.js'
+import type { ChangelogRecord, Output, TaskEnvironment, TopologyTask } from '../task/seam.js'
 import type { Subtopology, TopologyPlan } from '../topology/plan.js'
 import { GlobalTails } from './global-tails.js'
 import { type TaskGroup, taskGroup } from './group.js'
@@ -9,12 +9,14 @@ import { type Counts, lookUpTopics, makeInternalTopics } from './topics.js'
 import { Worker } from './worker.js'
 import { Writes } from './writes.js'
 
+/** Both throw where something can't be written, while all can still be undone. */
+export type Admission = Pick<TaskEnvironment, 'admitChange'> & Required<Pick<TaskEnvironment, 'admit'>>
+
 /** What an instance runs. */
 export interface Application {
   readonly applicationId: string
   readonly plan: TopologyPlan
-  /** `admit` throws where an output can't be written, while all can still be undone. */
-  makeTask(subtopology: Subtopology, partition: number, admit: (output: Output) => void): TopologyTask
+  makeTask(subtopology: Subtopology, partition: number, admission: Admission): TopologyTask
   updateGlobal(store: string, record: ConsumerRecord): void
 }
 export interface InstanceOptions {
@@ -121,7 +123,9 @@ export class Instance {
   #join(tasks: TaskGroup, counts: Counts): Worker {
     const { applicationId, plan } = this.#application
     const writes = new Writes(this.#options.broker)
-    const admit = (output: Output): void => writes.check(output.topic, output)
+    const admit = (output: Output | ChangelogRecord): void => writes.check(output.topic, output)
+    // In memory a changelog has no codec, and takes anything.
+    const admission: Admission = { admit, admitChange: tasks.here ? undefined : admit }
     return new Worker({
       ...this.#options,
       ...tasks,
@@ -129,7 +133,7 @@ export class Instance {
       subtopologies: plan.subtopologies,
       counts,
       writes,
-      make: (subtopology, partition) => this.#application.makeTask(subtopology, partition, admit),
+      make: (subtopology, partition) => this.#application.makeTask(subtopology, partition, admission),
       changed: () => this.#changes.tell(),
     })
   }

@@ -76,8 +76,10 @@ export class StreamTask implements TopologyTask, NodeHost {
     const changelog = this.subtopology.changelogs.find(({ store }) => store === spec.name)
     const topic = changelog && topicName(changelog.topic, this.#environment.applicationId)
     const format = this.#formatOf(spec)
-    // What a codec refuses fails the record that it is of: it is encoded at once.
-    const changedRows = topic === undefined || format !== undefined ? undefined : new ChangedRows()
+    const { admitChange } = this.#environment
+    // What a codec refuses fails the record that it is of: it is encoded, or asked for, at once.
+    const waits = topic !== undefined && format === undefined && admitChange === undefined
+    const changedRows = waits ? new ChangedRows() : undefined
     const store = spec.make({
       name: spec.name,
       undo: this.#undo,
@@ -86,8 +88,11 @@ export class StreamTask implements TopologyTask, NodeHost {
       changed:
         topic === undefined
           ? undefined
-          : (key, value, timestamp = this.#atWork.timestamp) =>
-              this.#changes.push({ topic, partition, key, value, timestamp }),
+          : (key, value, timestamp = this.#atWork.timestamp) => {
+              const change: ChangelogRecord = { topic, partition, key, value, timestamp }
+              admitChange?.(change)
+              this.#changes.push(change)
+            },
     })
     this.#stores.set(spec.name, store)
     if (topic === undefined) return

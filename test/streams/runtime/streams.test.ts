@@ -1,4 +1,4 @@
-import { type Codec, jsonCodec, type MemoryBroker } from 'millrace'
+import { type Codec, jsonCodec, type MemoryBroker, MillraceError } from 'millrace'
 import {
   type KTable,
   keyValueStore,
@@ -437,6 +437,45 @@ describe("a record whose output its topic's codec refuses", () => {
     expect(await table(broker, 'app-latest-changelog')).toEqual({ k: 'good' })
     expect(broker.groups.get('app')!.committed('in', 0)).toBe(1)
   })
+})
+
+test('on a cluster, state that its changelog has no text for fails its record, and has done nothing', async () => {
+  const broker = brokerWith({ in: 1, out: 1, letters: 1 })
+  const cluster = clusterLike(broker)
+  // As JSON does, which a cluster's topics have where they are given no codec.
+  const topic = ((name: string) => ({
+    ...cluster.topic(name),
+    check({ value }: { value: unknown }) {
+      if (typeof value === 'bigint') throw new MillraceError('INVALID_RECORD', { topic: name, reason: 'no text' })
+    },
+  })) as typeof cluster.topic
+  const builder = new StreamsBuilder<Topics>()
+  const sums = builder
+    .stream('in')
+    .groupByKey()
+    .aggregate<any>(
+      () => 0,
+      (sum, value) => (value === 'big' ? 1n : Number(sum) + 1),
+      { store: 'sums' },
+    )
+  sums.toStream().mapValues(String).to('out')
+  const asked: unknown[] = []
+  const { streams } = await running(builder.build(), {
+    broker: { ...cluster, topic },
+    deadLetter: 'letters',
+    onError(error, record) {
+      asked.push([(error as MillraceError).details, record?.offset])
+      return 'continue'
+    },
+  })
+  broker.topic('in').publishAll([1, 'big', 2].map(value => ({ key: 'k', value })))
+  await broker.settled()
+  expect(asked).toEqual([[{ topic: 'app-sums-changelog', reason: 'no text' }, 1]])
+  expect((await read(broker, 'out')).map(({ value }) => value as unknown)).toEqual(['1', '2'])
+  expect(await table(broker, 'app-sums-changelog')).toEqual({ k: 2 })
+  expect((await read(broker, 'letters')).map(({ value }) => value as unknown)).toEqual(['big'])
+  expect(streams.query(sums).get('k')).toBe(2)
+  await streams.close()
 })
 
 test('partitions that a source gains while it runs are TOPOLOGY: the changelogs have fewer', async () => {

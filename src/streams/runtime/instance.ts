@@ -124,7 +124,7 @@ export class Instance {
     const { applicationId, plan } = this.#application
     const writes = new Writes(this.#options.broker)
     const admit = (output: Output | ChangelogRecord): void => writes.check(output.topic, output)
-    // In memory a changelog has no codec, and takes anything.
+    // In memory the application's own topics have no codec.
     const admission: Admission = { admit, admitChange: tasks.here ? undefined : admit }
     return new Worker({
       ...this.#options,

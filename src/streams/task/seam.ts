@@ -38,7 +38,7 @@ export interface TaskEnvironment {
   admit?(output: Output): void
   /**
    * The same of a change of state: throws where its changelog can't be written (a value that a cluster's codec refuses).
-   * Left out where a changelog takes anything.
+   * Left out where the application's own topics, changelogs and those between its tasks, take anything.
    */
   readonly admitChange?: ((change: ChangelogRecord) => void) | undefined
   /** Whether plain objects and arrays are frozen before callbacks see them. */

@@ -7,7 +7,7 @@ import { ChangedRows } from '../stores/changed-rows.js'
 import type { ObservedTime } from '../stores/observed-time.js'
 import type { StateStore, ValueFormat } from '../stores/store.js'
 import { UndoLog } from '../stores/undo-log.js'
-import type { PhysicalNode, SourceNode } from '../topology/nodes.js'
+import { isDynamic, type PhysicalNode, type SinkNode, type SourceNode } from '../topology/nodes.js'
 import { type Subtopology, topicName } from '../topology/plan.js'
 import type { StoreSpec } from '../topology/store-spec.js'
 import { NodeContext, type NodeHost } from './node-context.js'
@@ -140,7 +140,12 @@ export class StreamTask implements TopologyTask, NodeHost {
   #operatorOf(node: PhysicalNode): NodeContext['operator'] {
     if (node.kind === 'source') return new PassThrough()
     if (node.kind === 'processor') return node.make()
-    return new Sink(node, this.#environment.applicationId, output => this.#write(output))
+    const takesAnything = this.#environment.admitChange === undefined && isOwn(node)
+    const write = (output: Output): void => {
+      if (!takesAnything) this.#environment.admit?.(output)
+      this.#outputs.push(output)
+    }
+    return new Sink(node, this.#environment.applicationId, write)
   }
 
   // ── at work ──
@@ -225,10 +230,6 @@ export class StreamTask implements TopologyTask, NodeHost {
     this.#outputs.length = this.#outputsKept
     this.#changes.length = this.#changesKept
   }
-  #write(output: Output): void {
-    this.#environment.admit?.(output)
-    this.#outputs.push(output)
-  }
 
   drain(): ReturnType<TopologyTask['drain']> {
     const outputs = this.#outputs
@@ -309,6 +310,10 @@ export class StreamTask implements TopologyTask, NodeHost {
     throw first.error
   }
 }
+
+/** Leads to a topic that the application has made for itself, to the partition of the key. */
+const isOwn = ({ topic, partition }: SinkNode): boolean =>
+  !isDynamic(topic) && topic.internal && partition === undefined
 
 function frozen(value: unknown): unknown {
   deepFreeze(value)

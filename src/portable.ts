@@ -56,6 +56,12 @@ export interface Topic<V = unknown, K extends Key = string> {
   partitionCount(): MaybePromise<number>
   /** Appends; calls made one after the other keep their order per partition, awaited or not. */
   publish(record: ProducerRecord<V, K>): MaybePromise<RecordMetadata>
+  /**
+   * Throws what publish() would refuse the record with at once, and writes nothing: what is wrong with its parts, what the
+   * codec can't encode, a topic that is closed; in memory also a partition that the topic does not have, and a missing key
+   * where it is compacted, which a cluster tells only of what is written. Asks neither partitioner nor interceptors.
+   */
+  check(record: ProducerRecord<V, K>): void
   /** The fast path; the records before a bad one stay. */
   publishAll(records: Iterable<ProducerRecord<V, K>>): MaybePromise<void>
   /**

@@ -106,6 +106,29 @@ export class InMemoryTopic<V = unknown, K extends Key = string> implements Memor
 
   // ── writing ──
 
+  /** As #append() checks, which is the hot path and therefore in one piece. */
+  check(record: ProducerRecord<V, K>): void {
+    if (this.#state !== 'open') throw this.#gone()
+    if (typeof record !== 'object' || record === null)
+      throw new TypeError(`A record must be an object with a value; got ${show(record)}`)
+    const { key = null, value, timestamp = 0, headers, partition } = record
+    if (key !== null && typeof key !== 'string' && !(key instanceof Uint8Array))
+      throw new TypeError(`A key must be a string or a Uint8Array; got ${show(key)}`)
+    if (value === undefined)
+      throw new TypeError(
+        `A record for topic ${this.name} has no value (undefined); a tombstone is written down: value: null`,
+      )
+    if (!Number.isSafeInteger(timestamp) || timestamp < 0)
+      throw this.#refusal(`its timestamp must be whole milliseconds of at least 0; got ${show(timestamp)}`)
+    if (key === null && this.#compact) throw this.#refusal('a compacted topic needs a key')
+    if (headers !== undefined) readHeaders(headers)
+    if (this.#codec !== undefined && value !== null) this.#encode(value)
+    if (partition === undefined) return
+    if (typeof partition !== 'number') throw new TypeError(`A partition must be a number; got ${show(partition)}`)
+    if (this.#partitions[partition] === undefined)
+      throw new MillraceError('UNKNOWN_TOPIC_OR_PARTITION', { topic: this.name, partition })
+  }
+
   publish(record: ProducerRecord<V, K>): RecordMetadata {
     if (this.#around === undefined) return this.#write(record)
     return this.#around({ topic: this.name, record }, changed => this.#write(changed as ProducerRecord<V, K>))

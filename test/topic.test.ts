@@ -117,6 +117,68 @@ describe('publish()', () => {
   })
 })
 
+describe('check()', () => {
+  const bytes = (value: unknown): Uint8Array => {
+    if (value === 'bad') throw new RangeError('no such value')
+    return value === 'odd' ? (value as never) : new TextEncoder().encode(value as string)
+  }
+  const codec = { encode: bytes, decode: (encoded: Uint8Array) => new TextDecoder().decode(encoded) }
+  const wrong: readonly (readonly [what: string, record: any, options?: TopicOptions<string>])[] = [
+    ['no record', null],
+    ['no value', { key: 'k' }],
+    ['a key of another type', { key: 1, value: 'x' }],
+    ['a timestamp that is none', { value: 'x', timestamp: -1 }],
+    ['headers of another type', { value: 'x', headers: { a: 1 } }],
+    ['a partition that it does not have', { value: 'x', partition: 2 }],
+    ['a partition of another type', { value: 'x', partition: '0' }],
+    ['no partition, but null', { value: 'x', partition: null }],
+    ['no key, where it is compacted', { value: 'x' }, { cleanupPolicy: 'compact' }],
+    ['a value that its codec refuses', { value: 'bad' }, { codec }],
+    ['a value that its codec makes no bytes of', { value: 'odd' }, { codec }],
+  ]
+  test.each(wrong)('throws what publish() throws: %s', (_, record, options) => {
+    const topic = topicOf({ partitions: 2, ...options })
+    const thrown = (call: (record: any) => unknown): unknown => {
+      try {
+        return call(record)
+      } catch (error) {
+        return error
+      }
+    }
+    const refusal = thrown(given => topic.publish(given))
+    expect(refusal).toBeInstanceOf(Error)
+    expect(thrown(given => topic.check(given))).toEqual(refusal)
+  })
+
+  test('writes nothing, and asks neither partitioner nor interceptors', () => {
+    const asked: string[] = []
+    const broker = new Broker<{ orders: string }>({
+      interceptors: [
+        {
+          publish(operation, proceed) {
+            asked.push('interceptor')
+            return proceed(operation.record)
+          },
+        },
+      ],
+    })
+    const partitioner = () => asked.push('partitioner') - 1
+    const topic = broker.createTopic('orders', { codec, partitioner })
+    topic.check({ key: 'k', value: 'x', partition: 0, timestamp: 5, headers: [['a', 'b']] })
+    topic.check({ value: null as never })
+    expect([asked, topic.partitions[0]!.endOffset]).toEqual([[], 0])
+  })
+
+  test('throws where the topic is closed or deleted', async () => {
+    const broker = new Broker<{ orders: string; gone: string }>({ topics: { orders: {}, gone: {} } })
+    const [orders, gone] = [broker.topic('orders'), broker.topic('gone')]
+    broker.deleteTopic('gone')
+    await refused(() => gone.check({ value: 'x' }), 'UNKNOWN_TOPIC_OR_PARTITION')
+    await broker.close()
+    await refused(() => orders.check({ value: 'x' }), 'CLOSED')
+  })
+})
+
 describe('publishAll()', () => {
   test('takes any iterable, and keeps its order', () => {
     const topic = topicOf()

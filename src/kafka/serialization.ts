@@ -46,9 +46,38 @@ export function toOutgoing(
   codec: Codec<unknown> | undefined,
   record: ProducerRecord<unknown, Key>,
 ): Outgoing {
+  checkParts(topic, record)
+  const { key = null, value, timestamp, partition, headers } = record
+  return {
+    // What a publisher does to its own bytes afterwards changes nothing here.
+    key: typeof key === 'object' && key !== null ? new Uint8Array(key) : key,
+    value: encode(topic, codec, value),
+    headers: headers === undefined ? undefined : readHeaders(headers),
+    timestamp: timestamp ?? Date.now(),
+    partition,
+  }
+}
+
+/** Throws as toOutgoing() does, and UNKNOWN_TOPIC_OR_PARTITION for a partition that no topic has. */
+export function checkOutgoing(
+  topic: string,
+  codec: Codec<unknown> | undefined,
+  record: ProducerRecord<unknown, Key>,
+): void {
+  checkParts(topic, record)
+  const { value, partition, headers } = record
+  if (headers !== undefined) readHeaders(headers)
+  // Of these JSON always has a text.
+  if (codec !== undefined || !(typeof value === 'string' || typeof value === 'number')) encode(topic, codec, value)
+  if (partition !== undefined && !(Number.isInteger(partition) && partition >= 0))
+    throw new MillraceError('UNKNOWN_TOPIC_OR_PARTITION', { topic, partition })
+}
+
+/** All but what is in its value and its headers. */
+function checkParts(topic: string, record: ProducerRecord<unknown, Key>): void {
   if (typeof record !== 'object' || record === null)
     throw new TypeError(`A record must be an object with a value; got ${show(record)}`)
-  const { key = null, value, timestamp, partition, headers } = record
+  const { key = null, value, timestamp, partition } = record
   if (key !== null && typeof key !== 'string' && !(key instanceof Uint8Array))
     throw new TypeError(`A key must be a string or a Uint8Array; got ${show(key)}`)
   if (value === undefined)
@@ -59,14 +88,6 @@ export function toOutgoing(
     throw refusal(topic, `its timestamp must be whole milliseconds of at least 0; got ${show(timestamp)}`)
   if (partition !== undefined && typeof partition !== 'number')
     throw new TypeError(`A partition must be a number; got ${show(partition)}`)
-  return {
-    // What a publisher does to its own bytes afterwards changes nothing here.
-    key: typeof key === 'object' && key !== null ? new Uint8Array(key) : key,
-    value: encode(topic, codec, value),
-    headers: headers === undefined ? undefined : readHeaders(headers),
-    timestamp: timestamp ?? Date.now(),
-    partition,
-  }
 }
 
 function encode(topic: string, codec: Codec<unknown> | undefined, value: unknown): string | Uint8Array | null {

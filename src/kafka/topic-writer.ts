@@ -11,7 +11,7 @@ import {
 import { Bulk, type Waiter } from './batch.js'
 import type { Cluster } from './cluster.js'
 import type { Producer } from './producer.js'
-import { type Outgoing, toOutgoing } from './serialization.js'
+import { checkOutgoing, type Outgoing, toOutgoing } from './serialization.js'
 
 /** Records of a bulk that are taken before others have their turn of the event loop. */
 const turnRecords = 4_096
@@ -52,6 +52,11 @@ export class TopicWriter {
     this.#cluster = cluster
     this.#producer = producer
     this.#options = options
+  }
+
+  /** Throws what is known of the record without the cluster. */
+  check(record: ProducerRecord<unknown, Key>): void {
+    checkOutgoing(this.#name, this.#options.codec(), record)
   }
 
   publish(record: ProducerRecord<unknown, Key>): Promise<RecordMetadata> {

@@ -44,6 +44,10 @@ export class KafkaTopic<V, K extends Key> implements Topic<V, K> {
     return (await this.#host.cluster.metadata(this.name, { about, anew: true })).partitions.length
   }
 
+  check(record: ProducerRecord<V, K>): void {
+    this.#host.checkWritable()
+    this.#writer.check(record)
+  }
   publish(record: ProducerRecord<V, K>): Promise<RecordMetadata> {
     try {
       this.#host.checkWritable()

@@ -74,6 +74,9 @@ export function checkCodec(option: string, codec: unknown): void {
 /** Each option and argument of the DSL that is a callback. */
 export function checkFunction(option: string, value: unknown): void {
   if (typeof value !== 'function') refuse(option, value, 'a function')
+  // Most that return a promise can be told only when they do.
+  if (Object.prototype.toString.call(value) === '[object AsyncFunction]')
+    refuse(option, value, 'a function that is not async: callbacks are synchronous')
 }
 
 export function refuse(option: string, value: unknown, expected: string): never {

@@ -60,12 +60,12 @@ export class Streams<Topics extends object> implements AsyncDisposable, Queries 
     const application: Application = {
       applicationId,
       plan,
-      makeTask: (subtopology, partition, admit) =>
+      makeTask: (subtopology, partition, admission) =>
         new StreamTask(subtopology, partition, {
           applicationId,
           now: () => broker.clock.now(),
           globalStore: name => globals.store(name),
-          admit,
+          ...admission,
           freeze: false,
         }),
       updateGlobal: (store, record) => globals.update(store, record),
@@ -107,7 +107,7 @@ export class Streams<Topics extends object> implements AsyncDisposable, Queries 
    * in their partitions, and what the broker rejects with. CONCURRENT_POLL beside another run(), CLOSED.
    */
   async run(options: { signal?: AbortSignal | undefined } = {}): Promise<void> {
-    if (typeof options !== 'object' || options === null) refuse('run options', options, 'an object')
+    checkOptions('run options', options, ['signal'])
     const { signal } = options
     if (signal !== undefined && typeof signal?.addEventListener !== 'function')
       throw new TypeError(`signal must be an AbortSignal; got ${String(signal)}`)
@@ -124,7 +124,7 @@ export class Streams<Topics extends object> implements AsyncDisposable, Queries 
 
   /** Finishes the turn at work, commits, leaves. REQUEST_TIMED_OUT where that takes longer. @default timeoutMs 30_000 */
   async close(options: CloseOptions = {}): Promise<void> {
-    if (typeof options !== 'object' || options === null) refuse('close options', options, 'an object')
+    checkOptions('close options', options, ['timeoutMs'])
     const { timeoutMs = 30_000 } = options
     checkWhole('timeoutMs', timeoutMs, 0)
     await this.#instance.close(timeoutMs)

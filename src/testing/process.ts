@@ -180,6 +180,9 @@ class ProcessTopic<V, K extends Key> implements Topic<V, K> {
   partitionCount(): number {
     return this.#process.during('closed', () => this.#topic.partitionCount()) as number
   }
+  check(record: ProducerRecord<V, K>): void {
+    this.#process.during('closing', () => this.#topic.check(record))
+  }
   publish(record: ProducerRecord<V, K>): MaybePromise<RecordMetadata> {
     const own = ownCopy(record)
     return this.#process.sent(this.name, () => this.#topic.publish(own) as RecordMetadata)

@@ -72,6 +72,14 @@ const broken: Record<string, Mutant> = {
       "nothing that was acknowledged is lost when a publisher's broker closes under load",
     ],
   },
+  'check() writes': {
+    changes: { topic: topic => ({ check: record => void topic.publish(record) }) },
+    caughtBy: ['check() throws what is wrong with a record, and writes nothing'],
+  },
+  'check() looks at nothing': {
+    changes: { topic: () => ({ check: () => {} }) },
+    caughtBy: ['check() throws what is wrong with a record, and writes nothing'],
+  },
   'swaps two records of a bulk': {
     changes: bulk(records => {
       const [first, second, ...rest] = records

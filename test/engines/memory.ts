@@ -45,6 +45,7 @@ export class MemoryProcess implements Broker<Topics> {
     return {
       name: topic.name,
       partitionCount: () => topic.partitionCount(),
+      check: record => topic.check(record),
       publish: record => {
         this.#checkOpen()
         return topic.publish(record)

@@ -238,6 +238,7 @@ describe('records', () => {
     const orders = broker.topic(name)
     const error = await failure(() => orders.publish({ value: {} }))
     expect(error).toMatchObject({ code: 'INVALID_RECORD', details: { topic: name }, cause: thrown })
+    expect(await failure(() => orders.check({ value: {} }))).toEqual(error)
     await orders.publish({ value: { id: 1 } })
     expect((await all(orders.read({ until: 'latest' }))).map(({ offset, value }) => [offset, value])).toEqual([
       [0, { id: 1 }],

@@ -1,108 +1,31 @@
 // Instances that are killed: nothing is lost, and what shows twice is what at least once allows.
-import { type ChildProcess, fork } from 'node:child_process'
-import { once } from 'node:events'
-import { join } from 'node:path'
-import type { ConsumerRecord } from 'millrace'
-import type { KafkaBroker } from 'millrace/kafka'
-import { afterEach, expect, inject, test } from 'vitest'
-import { clusterWith, deadlineMs, workedThrough } from './streams-applications.js'
+import { expect, test } from 'vitest'
+import { deadlineMs, workedThrough } from './streams-applications.js'
+import {
+  children,
+  end,
+  greetingOf,
+  lineOf,
+  logOf,
+  messageOf,
+  outcome,
+  prepared,
+  shared,
+  start,
+  tasksOf,
+  times,
+  uncommitted,
+} from './streams-processes.js'
 import { topicsOf } from './streams-words.js'
-import { type AnyTopics, all, fresh } from './support.js'
-import { until, within } from './world.js'
-
-const program = join(import.meta.dirname, 'streams-instance.ts')
-const partitions = 3
-/** Known before they say anything; not so long ago that the cluster drops them. */
-const people = Array.from({ length: 10 }, (_, i) => ({
-  key: `k${i}`,
-  value: `Nr ${i}`,
-  timestamp: Date.now() - 60_000,
-}))
-/** Each ends with a word that no other has. */
-const lineOf = (i: number) => ({ key: `k${i % people.length}`, value: `to be or not to be ${i}` })
-
-const children = new Set<ChildProcess>()
-afterEach(() => {
-  for (const child of children) child.kill('SIGKILL')
-  children.clear()
-})
-function start(id: string): ChildProcess {
-  const child = fork(program, [inject('kafka'), id], { execArgv: ['--import', 'tsx'] })
-  children.add(child)
-  return child
-}
-async function tasksOf(child: ChildProcess, message = 'tasks'): Promise<string[]> {
-  const answer = messageOf(child)
-  child.send(message)
-  return (await answer) as string[]
-}
-async function messageOf(child: ChildProcess): Promise<unknown> {
-  return (await within('a message', once(child, 'message'), deadlineMs))[0]
-}
-async function end(child: ChildProcess, signal: NodeJS.Signals): Promise<void> {
-  const ended = once(child, 'exit')
-  child.kill(signal)
-  expect(await within('its end', ended, deadlineMs)).toEqual(signal === 'SIGKILL' ? [null, 'SIGKILL'] : [0, null])
-}
-
-/** The cluster, with the topics of one run and the names in them. */
-async function prepared(id: string): Promise<KafkaBroker<AnyTopics>> {
-  const { lines, names, counts, greetings } = topicsOf(id)
-  const topics = [lines, names, counts, greetings]
-  const broker = await clusterWith(Object.fromEntries(topics.map(name => [name, partitions])))
-  await broker.topic(names).publishAll(people)
-  return broker
-}
-const logOf = (broker: KafkaBroker<AnyTopics>, topic: string): Promise<ConsumerRecord<any>[]> =>
-  all(broker.topic(topic).read({ until: 'latest' }))
-
-/** What a killed instance may have done and not committed, the values of its records: others do these again. */
-async function uncommitted(broker: KafkaBroker<AnyTopics>, id: string, tasks: readonly string[]) {
-  const { lines, words } = topicsOf(id)
-  const group = broker.group(id, { topics: [lines, words], commitMode: 'manualCommit' })
-  const of = async (subtopology: number, topic: string): Promise<string[]> => {
-    const committed = Array.from({ length: partitions }, async (_, partition) =>
-      tasks.includes(`${subtopology}_${partition}`) ? ((await group.committed(topic, partition)) ?? 0) : undefined,
-    )
-    const from = await Promise.all(committed)
-    const log = await logOf(broker, topic)
-    return log.filter(({ partition, offset }) => offset >= (from[partition] ?? Infinity)).map(({ value }) => value)
-  }
-  return { lines: await of(0, lines), words: await of(1, words) }
-}
-
-function times<T>(values: Iterable<T>): Map<T, number> {
-  const found = new Map<T, number>()
-  for (const value of values) found.set(value, (found.get(value) ?? 0) + 1)
-  return found
-}
-/** What came out in the end. */
-async function outcome(broker: KafkaBroker<AnyTopics>, id: string) {
-  const { counts, greetings, words } = topicsOf(id)
-  return {
-    /** The last count of each word. */
-    counts: new Map((await logOf(broker, counts)).map(({ key, value }) => [key, value as number])),
-    /** How often each word went to be counted. */
-    words: times((await logOf(broker, words)).map(({ value }) => value as string)),
-    greetings: times((await logOf(broker, greetings)).map(({ value }) => value as string)),
-  }
-}
-const greetingOf = ({ key, value }: ReturnType<typeof lineOf>): string => `Nr ${key.slice(1)}: ${value}`
+import { fresh } from './support.js'
+import { until } from './world.js'
 
 test('an instance killed under load: nothing is lost, and only what it had not committed shows twice', async () => {
   const id = fresh('words')
   await using broker = await prepared(id)
   const total = 2_000
   const [victim, survivor] = [start(id), start(id)]
-  let tasks: string[] = []
-  await until(
-    'both to have a part',
-    async () => {
-      tasks = await tasksOf(victim)
-      return tasks.length > 0 && tasks.length + (await tasksOf(survivor)).length === 2 * partitions
-    },
-    deadlineMs,
-  )
+  const tasks = await shared(victim, survivor)
 
   let allowed: Awaited<ReturnType<typeof uncommitted>> | undefined
   const { lines, greetings, words } = topicsOf(id)

@@ -4,7 +4,7 @@ import { StreamsBuilder, type Topology } from 'millrace/streams'
 import { describe, expect, test } from 'vitest'
 import { begun, byKey, clusterWith, deadlineMs, started, workedThrough } from './streams-applications.js'
 import { type AnyTopics, failure, fresh } from './support.js'
-import { settingsOf, within } from './world.js'
+import { cluster, settingsOf, within } from './world.js'
 
 /** What JSON has no text for. */
 const bigints: Codec<bigint> = {
@@ -70,6 +70,9 @@ test('topics of one sub-topology that differ in their partitions are TOPOLOGY, b
     code: 'TOPOLOGY',
     message: expect.stringMatching(`${narrow} has 1, ${wide} has 2`),
   })
+  await expect(broker.topic(`${id}-0-time-changelog`).partitionCount()).rejects.toMatchObject({
+    code: 'UNKNOWN_TOPIC_OR_PARTITION',
+  })
   expect(streams.state).toBe('failed')
   await expect(streams.ready()).rejects.toMatchObject({ code: 'TOPOLOGY' })
   expect(streams.tasks).toEqual([])
@@ -87,7 +90,22 @@ test('a topic that is not there is UNKNOWN_TOPIC_OR_PARTITION, before anything i
   })
 })
 
-describe('an output that can not be written ends the run by its code, names the sink, and commits nothing', () => {
+test('a source whose topic is deleted is the end of the run', async () => {
+  const [id, kept, gone, copied] = [fresh('copy'), fresh('kept'), fresh('gone'), fresh('copied')]
+  await using broker = await clusterWith({ [kept]: 1, [gone]: 1, [copied]: 1 })
+  const builder = new StreamsBuilder<AnyTopics>()
+  builder.stream(kept).to(copied)
+  builder.stream(gone).to(copied)
+  await using application = await started(broker, id, builder.build())
+  const own = cluster()
+  const about = { what: `Deleting ${gone}` }
+  await own.request('any', kafka => kafka.deleteTopicsV6.api, [[{ name: gone }] as never, 5_000], { about })
+  await own.close()
+  const error = await failure(() => within('the end of the run', application.done, deadlineMs))
+  expect(error).toMatchObject({ code: 'UNKNOWN_TOPIC_OR_PARTITION', details: { topic: gone } })
+})
+
+describe('an output that can not be written ends the run, names the sink, and commits nothing', () => {
   const refused = async (value: unknown, key: string | null) => {
     const [id, events, state] = [fresh('refused'), fresh('events'), fresh('state')]
     await using broker = await clusterWith({ [events]: 1 })
@@ -100,16 +118,20 @@ describe('an output that can not be written ends the run by its code, names the 
     const { done } = await started(broker, id, builder.build())
     await broker.topic(events).publish({ key, value: 1 })
     const error = await failure(() => within('the end of the run', done, deadlineMs))
-    expect(error).toMatchObject({ code: 'INVALID_RECORD', details: { topic: state } })
-    expect(error.cause.message).toContain(`keeper can't write to topic ${state}`)
-    expect(await broker.group(id, { topics: events, commitMode: 'manualCommit' }).committed(events, 0)).toBeUndefined()
-    return error.message as string
+    const group = broker.group(id, { topics: events, commitMode: 'manualCommit' })
+    expect((await group.committed(events, 0)) ?? 0).toBe(0)
+    const refusal = { code: 'INVALID_RECORD', details: { topic: state } }
+    return { error, refusal, cause: expect.stringContaining(`keeper can't write to topic ${state}`) }
   }
 
   test('no key, where its topic is compacted: the cluster says so', async () => {
-    expect(await refused(1, null)).toMatch(/[Cc]ompacted topic .* without key/)
+    const { error, refusal, cause } = await refused(1, null)
+    expect(error).toMatchObject({ ...refusal, cause: { message: cause } })
+    expect(error.message).toMatch(/[Cc]ompacted topic .* without key/)
   })
-  test('a value that JSON has no text for', async () => {
-    expect(await refused(5n, 'k')).toContain('could not encode')
+  test('a value that JSON has no text for: it is found while its record is worked on', async () => {
+    const { error, refusal, cause } = await refused(5n, 'k')
+    expect(error).toMatchObject({ code: 'HANDLER_FAILED', cause: { ...refusal, cause: { message: cause } } })
+    expect(error.cause.message).toContain('could not encode')
   })
 })

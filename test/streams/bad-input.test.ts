@@ -416,6 +416,44 @@ function builtOf() {
   return builder.build()
 }
 
+test('a callback that is async is told where it is handed over; it would return a promise', () => {
+  const later = async (): Promise<any> => 1
+  const words = ['not async', 'synchronous']
+  const grouped = () => make().stream('a').groupByKey()
+  const acts: (() => unknown)[] = [
+    () => make().stream('a').mapValues(later),
+    () =>
+      make()
+        .stream('a')
+        .filter(later as any),
+    () =>
+      make()
+        .stream('a')
+        .to(later as any),
+    () => make().stream('a', { timestamp: later as any }),
+    () =>
+      make()
+        .stream('a')
+        .split({ one: later as any }),
+    () => make().table('a').mapValues(later),
+    () =>
+      make()
+        .table('a')
+        .toStream(later as any),
+    () => {
+      const builder = make()
+      builder.table('a').join(builder.table('b'), String, later as any)
+    },
+    () => grouped().reduce(later),
+    () => grouped().aggregate(() => 0, later as any),
+    () =>
+      grouped()
+        .windowedBy(timeWindows({ sizeMs: 1 }))
+        .reduce(later),
+  ]
+  for (const act of acts) refused(act, 'INVALID_CONFIG', ...words)
+})
+
 describe('callbacks at work', () => {
   /** What the driver throws when this record comes, and what is under it. */
   const failure = (build: (builder: StreamsBuilder<Topics>) => void, value: unknown = 1) => {

@@ -159,7 +159,8 @@ export class StreamOf implements KStream<any, any, any>, StreamPlace {
 
   to(topic: any, options: SinkOptions<any> = {}): void {
     this.#check('to()', options, {}, ['name', 'partition'])
-    if (typeof topic !== 'function') checkTopic(topic)
+    if (typeof topic === 'function') checkFunction('topic of to()', topic)
+    else checkTopic(topic)
     if (options.partition !== undefined) checkFunction('partition of to()', options.partition)
     const { partition } = options
     const name = this.program.naming.nodeOr(options.name, 'KSTREAM-SINK-')

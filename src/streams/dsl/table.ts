@@ -98,7 +98,7 @@ export class TableOf implements KTable<any, any, any>, TablePlace {
   toStream(given?: any, options?: Named): any {
     const key: unknown = typeof given === 'function' ? given : undefined
     const named: Named = (key === undefined ? given : options) ?? {}
-    this.#check('toStream()', named, {}, ['name'])
+    this.#check('toStream()', named, key === undefined ? {} : { key }, ['name'])
     const { naming, graph } = this.program
     const name = naming.nodeOr(named.name, 'KTABLE-TOSTREAM-')
     const node = graph.add([this.node], {
@@ -142,7 +142,7 @@ export class TableOf implements KTable<any, any, any>, TablePlace {
     this.program.checkOwn(operation, other.program)
     if (typeof by === 'function') {
       if (kind === 'outer') refuse(`options of ${operation}`, by, 'an object of options')
-      this.#check(operation, options, { join })
+      this.#check(operation, options, { join, on: by })
       return joinByForeignKey(this, other, { left: kind === 'left', on: by, join, options: options ?? {} })
     }
     this.#check(operation, by, { join })

@@ -1,5 +1,5 @@
 import { type Assignor, type Broker, type ConsumerGroup, isMillraceError, rangeAssignor } from '../../index.js'
-import { checkEqual } from '../topology/partition-counts.js'
+import { checkForRange } from '../topology/partition-counts.js'
 import { type TopologyPlan, topicName } from '../topology/plan.js'
 import { taskAssignor } from './task-assignor.js'
 import type { Counts } from './topics.js'
@@ -34,7 +34,7 @@ export function taskGroup(broker: Broker<any>, plan: TopologyPlan, applicationId
     return { group: open(taskAssignor(topicsOf)), here: true, latest }
   } catch (error) {
     if (!isMillraceError(error, 'INVALID_CONFIG')) throw error
-    for (const topics of topicsOf) checkEqual(topics, counts, 'of one sub-topology')
+    checkForRange(plan, applicationId, counts)
     return { group: open(rangeAssignor), here: false, latest }
   }
 }

@@ -1,20 +1,22 @@
 import { type Broker, type ConsumerRecord, isMillraceError, MillraceError } from '../../index.js'
-import type { Output, TopologyTask } from '../task/seam.js'
+import type { ChangelogRecord, Output, TaskEnvironment, TopologyTask } from '../task/seam.js'
 import type { Subtopology, TopologyPlan } from '../topology/plan.js'
 import { GlobalTails } from './global-tails.js'
 import { type TaskGroup, taskGroup } from './group.js'
-import { inSteps, type Steps } from './steps.js'
+import { inSteps, isThenable, type Steps } from './steps.js'
 import type { TaskRun } from './task-run.js'
 import { type Counts, lookUpTopics, makeInternalTopics } from './topics.js'
 import { Worker } from './worker.js'
-import { isThenable, Writes } from './writes.js'
+import { Writes } from './writes.js'
+
+/** Both throw where something can't be written, while all can still be undone. */
+export type Admission = Pick<TaskEnvironment, 'admitChange'> & Required<Pick<TaskEnvironment, 'admit'>>
 
 /** What an instance runs. */
 export interface Application {
   readonly applicationId: string
   readonly plan: TopologyPlan
-  /** `admit` throws where an output can't be written, while all can still be undone. */
-  makeTask(subtopology: Subtopology, partition: number, admit: (output: Output) => void): TopologyTask
+  makeTask(subtopology: Subtopology, partition: number, admission: Admission): TopologyTask
   updateGlobal(store: string, record: ConsumerRecord): void
 }
 export interface InstanceOptions {
@@ -99,7 +101,11 @@ export class Instance {
     const { applicationId, plan } = this.#application
     const { broker, deadLetter } = this.#options
     const counts = yield* lookUpTopics(broker, plan, applicationId, deadLetter === undefined ? [] : [deadLetter])
-    if (!this.#closing) yield* makeInternalTopics(broker, plan, applicationId, counts)
+    if (this.#closing) return counts
+    // What can't be worked on is told before anything is made for it; a group of topics that are to come can't be asked yet.
+    if (plan.subtopologies.length > 0 && plan.repartitionTopics.length === 0)
+      taskGroup(broker, plan, applicationId, counts)
+    yield* makeInternalTopics(broker, plan, applicationId, counts)
     return counts
   }
   /** All that is there, before the first record is worked on. */
@@ -117,7 +123,9 @@ export class Instance {
   #join(tasks: TaskGroup, counts: Counts): Worker {
     const { applicationId, plan } = this.#application
     const writes = new Writes(this.#options.broker)
-    const admit = (output: Output): void => writes.admit(output)
+    const admit = (output: Output | ChangelogRecord): void => writes.check(output.topic, output)
+    // In memory the application's own topics have no codec.
+    const admission: Admission = { admit, admitChange: tasks.here ? undefined : admit }
     return new Worker({
       ...this.#options,
       ...tasks,
@@ -125,7 +133,7 @@ export class Instance {
       subtopologies: plan.subtopologies,
       counts,
       writes,
-      make: (subtopology, partition) => this.#application.makeTask(subtopology, partition, admit),
+      make: (subtopology, partition) => this.#application.makeTask(subtopology, partition, admission),
       changed: () => this.#changes.tell(),
     })
   }

@@ -1,11 +1,11 @@
-import { type Consumer, MillraceError, type TopicPartition } from '../../index.js'
+import { type Consumer, isMillraceError, MillraceError, type TopicPartition } from '../../index.js'
 import { handlerFailed } from '../task/callback-errors.js'
 import type { ReachedPositions } from './positions.js'
 import { restore } from './restore.js'
 import { Results, type ResultsSetting } from './results.js'
+import { isRetriable, later, retryBackoffMs } from './retries.js'
 import type { PartitionQueue, TaskRun } from './task-run.js'
 import { type TaskSource, TaskTable } from './task-table.js'
-import { isRetriable, later, retryBackoffMs } from './writes.js'
 
 export interface OwnershipSetting extends TaskSource, ResultsSetting {
   /** Tasks have come, gone, or are restored. */
@@ -42,7 +42,10 @@ export class Ownership {
     this.consumer = setting.group.join({
       onAssigned: partitions => this.#change(() => this.#assigned(partitions)),
       onRevoked: partitions => this.#revoked(partitions),
-      onLost: partitions => this.#change(() => this.#drop(this.#tasks.revoked(partitions))),
+      onLost: partitions => {
+        this.#change(() => this.#drop(this.#tasks.revoked(partitions)))
+        for (const topic of new Set(partitions.map(partition => partition.topic))) void this.#checkThere(topic)
+      },
     })
     this.results = new Results(setting, this.consumer, () => {
       this.#assignment = undefined
@@ -119,16 +122,18 @@ export class Ownership {
 
   /** Nothing is given up in the midst of a turn. */
   #revoked(partitions: readonly TopicPartition[]): unknown {
-    const end = async (): Promise<void> => {
-      try {
-        await this.#close(this.#tasks.revoked(partitions))
-      } catch (error) {
-        this.#owner.fail(error)
-      }
-      this.#setting.changed()
-    }
+    const end = (): void => this.#change(() => this.#drop(this.#tasks.revoked(partitions)))
     const { turning } = this.#owner
     return turning === undefined ? end() : turning.then(end, end)
+  }
+
+  /** What is lost comes again, unless its topic is deleted. Kafka: MissingSourceTopicException. */
+  async #checkThere(topic: string): Promise<void> {
+    try {
+      await this.#setting.broker.topic(topic).partitionCount()
+    } catch (error) {
+      if (isMillraceError(error, 'UNKNOWN_TOPIC_OR_PARTITION')) this.#owner.fail(error)
+    }
   }
 
   /** Whoever is out of the group hears of it late: nothing is written for a task that is not owned any more. */
@@ -142,35 +147,23 @@ export class Ownership {
     if (gone.length > 0) this.#change(() => this.#drop(this.#tasks.revoked(gone)))
   }
 
-  /** All of it, in good order, or (what has failed may lack what came before) without writing anything more. */
-  async leave(failed: boolean): Promise<void> {
-    const runs = this.#tasks.clear()
-    if (failed) this.#drop(runs)
-    else await this.#close(runs)
+  /** All of it. */
+  leave(): void {
+    this.#drop(this.#tasks.clear())
   }
   /** A killed process does nothing any more. */
   abandon(): void {
     for (const run of this.#tasks.clear()) run.end()
   }
 
+  /** What they have done is written by now, unless it is not wanted any more; closing them does nothing that is. */
   #drop(runs: readonly TaskRun[]): void {
-    closeAll(this.#ended(runs))
-  }
-  async #close(runs: readonly TaskRun[]): Promise<void> {
-    const closing = this.#ended(runs)
-    try {
-      closeAll(closing)
-    } finally {
-      await this.results.writeLast(closing)
-    }
-  }
-  /** Those that were at work. */
-  #ended(runs: readonly TaskRun[]): TaskRun[] {
-    return runs.filter(run => {
+    const working = runs.filter(run => {
       this.results.forget(run)
       this.pause(run.queues)
       return run.end()
     })
+    closeAll(working)
   }
 
   // ── what is handed out ──

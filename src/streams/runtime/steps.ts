@@ -1,5 +1,3 @@
-import { isThenable } from './writes.js'
-
 /** What waits for the promises that it yields, and is given what they come to. */
 export type Steps<T> = Generator<PromiseLike<unknown>, T, any>
 
@@ -25,4 +23,8 @@ async function goOn<T>(steps: Steps<T>, first: PromiseLike<unknown>): Promise<T>
     if (step.done === true) return step.value
     waited = step.value
   }
+}
+
+export function isThenable(value: unknown): value is PromiseLike<unknown> {
+  return typeof (value as PromiseLike<unknown> | null | undefined)?.then === 'function'
 }

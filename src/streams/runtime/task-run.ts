@@ -24,6 +24,8 @@ export class PartitionQueue {
   readonly #parts: Part[] = []
   #size = 0
   #time: number | undefined
+  /** The offset of the first that was worked through. */
+  #began: number | undefined
 
   constructor(topic: string, partition: number) {
     this.topic = topic
@@ -51,12 +53,18 @@ export class PartitionQueue {
     const part = this.#parts[0]
     return part?.records[part.at]
   }
+  /** Committed again it changes nothing: what the group has or, where it has nothing, where work begins. */
+  get standing(): number | undefined {
+    return this.committed ?? this.#began ?? this.head?.offset
+  }
   /** The first record is worked through. */
   drop(): void {
     const part = this.#parts[0]!
+    const { offset } = part.records[part.at]!
     this.#time = undefined
     this.#size--
-    this.next = part.records[part.at]!.offset + 1
+    this.#began ??= offset
+    this.next = offset + 1
     if (++part.at === part.end) this.#parts.shift()
   }
   /** The first record's. What has none that can be told comes first, and is told of when it is worked on. */
@@ -120,6 +128,11 @@ export class TaskRun {
   *uncommitted(): Generator<NextOffset> {
     for (const { topic, partition, next, committed } of this.queues)
       if (next !== undefined && next !== committed) yield { topic, partition, nextOffset: next }
+  }
+  /** What its group knows, or may know without harm. */
+  *standing(): Generator<NextOffset> {
+    for (const { topic, partition, standing } of this.queues)
+      if (standing !== undefined) yield { topic, partition, nextOffset: standing }
   }
   /** The group has it now. */
   committed(): void {

@@ -1,5 +1,5 @@
 import { type Broker, isMillraceError, MillraceError, type TopicOptions } from '../../index.js'
-import { partitionCounts } from '../topology/partition-counts.js'
+import { checkForRange, partitionCounts } from '../topology/partition-counts.js'
 import { type Subtopology, type TopologyPlan, topicName } from '../topology/plan.js'
 import { answerOf, type Steps } from './steps.js'
 
@@ -25,7 +25,7 @@ export function* lookUpTopics(
 }
 
 /** Kafka: PartitionGrouper — as many tasks as the widest of its topics has partitions. */
-export function taskCount({ sources }: Subtopology, applicationId: string, counts: Counts): number {
+function taskCount({ sources }: Subtopology, applicationId: string, counts: Counts): number {
   return Math.max(...sources.map(({ topic }) => counts.get(topicName(topic, applicationId))!))
 }
 
@@ -38,7 +38,8 @@ export function* makeInternalTopics(
 ): Steps<void> {
   for (const { topic } of plan.repartitionTopics) {
     const name = topicName(topic, applicationId)
-    yield* makeRepartitionTopic(broker, name, counts.get(name)!)
+    const onlyForRange = (): void => checkForRange(plan, applicationId, counts)
+    yield* makeRepartitionTopic(broker, name, counts.get(name)!, onlyForRange)
   }
   for (const subtopology of plan.subtopologies) {
     const partitions = taskCount(subtopology, applicationId, counts)
@@ -51,11 +52,17 @@ export function* makeInternalTopics(
 const noRetention = { ms: Number.MAX_SAFE_INTEGER }
 
 /** A record is of no use once it is worked through; a cluster can't tell when that is, and must not lose it before. */
-function* makeRepartitionTopic(broker: Broker<any>, name: string, partitions: number): Steps<void> {
+function* makeRepartitionTopic(
+  broker: Broker<any>,
+  name: string,
+  partitions: number,
+  onCluster: () => void,
+): Steps<void> {
   try {
     yield* make(broker, name, { partitions, retention: { consumed: true } })
   } catch (error) {
     if (!isMillraceError(error, 'INVALID_CONFIG')) throw error
+    onCluster()
     yield* make(broker, name, { partitions, retention: noRetention })
   }
 }

@@ -1,15 +1,15 @@
 import { type ConsumerRecord, isMillraceError } from '../../index.js'
-import { decide, type ErrorSetting, handlerFailed } from '../task/callback-errors.js'
-import type { TopologyTask } from '../task/seam.js'
+import { handlerFailed } from '../task/callback-errors.js'
 import { Alarm } from './alarm.js'
+import { LatestSources } from './latest-sources.js'
 import { type Owner, Ownership, type OwnershipSetting } from './ownership.js'
 import { isOut } from './results.js'
+import { isRetriable, later, retryBackoffMs } from './retries.js'
+import { type ExecutorSetting, TaskExecutor } from './task-executor.js'
 import type { PartitionQueue, TaskRun } from './task-run.js'
 import { Wake } from './wake.js'
-import { isRetriable, later, retryBackoffMs } from './writes.js'
 
-export interface WorkerSetting extends OwnershipSetting, ErrorSetting {
-  readonly maxPollRecords: number
+export interface WorkerSetting extends OwnershipSetting, ExecutorSetting {
   /** Sources that begin at their end, where the group does not say so itself. */
   readonly latest: ReadonlySet<string>
 }
@@ -22,21 +22,19 @@ export class Worker implements Owner {
   readonly #owned: Ownership
   readonly #wake = new Wake()
   readonly #alarm: Alarm
-  /** Began at their end, and the group does not know where that was. */
-  readonly #unpinned = new Set<PartitionQueue>()
-  /** How long a poll waits before it is looked at whether that is known. */
-  #pinAfterMs = 0
+  readonly #executor: TaskExecutor
+  readonly #latest: LatestSources
   /** What the last poll rejected with. */
   #suspect: { readonly error: unknown } | undefined
   #closing = false
   #failure: { readonly error: unknown } | undefined
-  /** Whose task is the first of a turn. */
-  #first = 0
 
   constructor(setting: WorkerSetting) {
     this.#setting = setting
     this.#alarm = new Alarm(setting.broker.clock, () => this.#wake.call())
     this.#owned = new Ownership(setting, this)
+    this.#executor = new TaskExecutor(setting, run => this.#owned.results.touch(run))
+    this.#latest = new LatestSources(setting.latest, this.#owned.consumer)
   }
 
   get runs(): Iterable<TaskRun> {
@@ -130,29 +128,8 @@ export class Worker implements Owner {
       queue.clear()
       queue.next = reached
       consumer.seek(topic, partition, reached)
-    } else if (queue.committed === undefined && queue.next === undefined && this.#setting.latest.has(topic)) {
-      consumer.seek(topic, partition, 'latest')
-      this.#unpinned.add(queue)
-      this.#pinAfterMs = 0
-    }
+    } else this.#latest.begin(queue)
   }
-  /** The ends at which partitions began are the group's to know: who comes next begins there too. */
-  #pin(): void {
-    const { consumer, results } = this.#owned
-    for (const queue of this.#unpinned) {
-      const run = [...this.runs].find(({ queues }) => queues.includes(queue))
-      const position = run === undefined ? undefined : consumer.position(queue.topic, queue.partition)
-      if (run !== undefined && position === undefined) {
-        this.#pinAfterMs = retryBackoffMs
-        continue
-      }
-      this.#unpinned.delete(queue)
-      if (run === undefined || queue.next !== undefined) continue
-      queue.next = queue.head?.offset ?? position
-      results.touch(run)
-    }
-  }
-
   // ── what there is to do ──
 
   /** Of a task with several partitions, what has enough waits until the others have something. Kafka: buffered.records.per.partition. */
@@ -197,7 +174,7 @@ export class Worker implements Owner {
     }
     // What is in this process is there at once; what is not needs its time.
     if (waits) return this.#setting.here ? 0 : retryBackoffMs
-    return this.#unpinned.size > 0 ? this.#pinAfterMs : undefined
+    return this.#latest.lookAgainAfterMs
   }
   #nextPunctuation(): number | undefined {
     let next: number | undefined
@@ -255,63 +232,17 @@ export class Worker implements Owner {
 
   async #turn(): Promise<void> {
     this.#owned.dropLost()
-    this.#pin()
+    this.#latest.pin(this.runs, run => this.#owned.results.touch(run))
     let failure: { readonly error: unknown } | undefined
     try {
-      this.#punctuate()
-      this.#process()
+      this.#executor.punctuate(this.runs)
+      this.#executor.process(this.runs)
     } catch (error) {
       failure = { error }
     }
     // What came before takes effect.
     await this.#owned.results.write()
     if (failure !== undefined) throw failure.error
-  }
-
-  #punctuate(): void {
-    const now = this.#setting.broker.clock.now()
-    for (const run of this.runs) {
-      const next = run.running ? run.task.nextWallClockPunctuation : undefined
-      if (next === undefined || next > now) continue
-      this.#owned.results.touch(run)
-      this.#fire(run, 'wall clock time')
-    }
-  }
-  #fire({ task }: TaskRun, time: 'stream time' | 'wall clock time'): void {
-    for (;;) {
-      try {
-        return task.punctuate(time)
-      } catch (error) {
-        this.#caught(error, task, 'punctuation')
-      }
-    }
-  }
-
-  /** So many records of one turn, at most; the tasks take turns at being the first. */
-  #process(): void {
-    const runs = [...this.runs].filter(run => run.running && run.waiting)
-    let left = this.#setting.maxPollRecords
-    this.#first++
-    for (let i = 0; i < runs.length && left > 0; i++) {
-      const run = runs[(this.#first + i) % runs.length]!
-      const { task } = run
-      this.#owned.results.touch(run)
-      for (let queue = run.choose(); queue !== undefined && left > 0; queue = run.choose()) {
-        const record = queue.head!
-        try {
-          task.process(record, queue.time)
-        } catch (error) {
-          this.#caught(error, task, record)
-        }
-        queue.drop()
-        left--
-        this.#fire(run, 'stream time')
-      }
-    }
-  }
-  #caught(error: unknown, task: TopologyTask, doing: ConsumerRecord | 'punctuation'): void {
-    const letter = decide(this.#setting, error, task, doing)
-    if (letter !== undefined) this.#setting.writes.add(this.#setting.deadLetter!, letter)
   }
 
   // ── the end ──
@@ -321,7 +252,7 @@ export class Worker implements Owner {
     const { consumer } = this.#owned
     try {
       // Who was closed by its broker is told so by its consumer.
-      if (!consumer.closed) await this.#owned.leave(this.#failure !== undefined)
+      if (!consumer.closed) this.#owned.leave()
     } catch (error) {
       this.fail(error)
     }

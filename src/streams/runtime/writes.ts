@@ -1,18 +1,17 @@
-import { type Broker, isMillraceError, MillraceError, type ProducerRecord, type Topic } from '../../index.js'
+import type { Broker, ProducerRecord, Topic } from '../../index.js'
 import { refusalOf } from '../task/refusal.js'
 import type { ChangelogRecord, Output } from '../task/seam.js'
+import { isRetriable, later, retryBackoffMs } from './retries.js'
+import { isThenable } from './steps.js'
 
 type AnyTopic = Topic<any, string>
-/** Before a write that may succeed later is tried again. Kafka: retry.backoff.ms. */
-export const retryBackoffMs = 100
-/** No topic has so many partitions. */
-const noPartition = Number.MAX_SAFE_INTEGER
 
 /** What the tasks of one instance want written: refused while all can still be undone, or written in order. */
 export class Writes {
   readonly #broker: Broker<any>
   readonly #topics = new Map<string, AnyTopic>()
-  readonly #compacted = new Map<string, boolean>()
+  /** Most records go where the one before went. */
+  #latest: AnyTopic | undefined
   /** What is to be written, by topic: between topics there is no order. */
   readonly #queues = new Map<string, ProducerRecord<unknown>[]>()
   /** Of writes whose outcome is not known at once. */
@@ -23,48 +22,19 @@ export class Writes {
   }
 
   topic(name: string): AnyTopic {
+    if (this.#latest?.name === name) return this.#latest
     let topic = this.#topics.get(name)
     if (topic === undefined) {
       topic = this.#broker.topic(name) as AnyTopic
       this.#topics.set(name, topic)
     }
+    this.#latest = topic
     return topic
   }
 
-  /** UNKNOWN_TOPIC_OR_PARTITION, INVALID_RECORD: as far as the broker can say at once (a cluster can't). */
-  admit({ topic: name, partition, key }: Output): void {
-    if (name === this.#admitted && partition === undefined && key !== null) return
-    const topic = this.topic(name)
-    this.#admitted = name
-    if (partition !== undefined) {
-      const partitions = topic.partitionCount()
-      if (typeof partitions === 'number' && !(partition < partitions))
-        throw new MillraceError('UNKNOWN_TOPIC_OR_PARTITION', { topic: name, partition })
-    }
-    if (key === null && this.#isCompacted(topic))
-      throw new MillraceError('INVALID_RECORD', { topic: name, reason: 'a compacted topic needs a key' })
-  }
-
-  /** The topic that the latest of these was for, which therefore exists. */
-  #admitted: string | undefined
-
-  /** Asked with a record that is written nowhere: what is wrong with its key is found before its partition. */
-  #isCompacted(topic: AnyTopic): boolean {
-    const known = this.#compacted.get(topic.name)
-    if (known !== undefined) return known
-    let compacted = false
-    // Who does not answer at once would not answer this in time either.
-    const partitions: unknown = topic.partitionCount()
-    if (isThenable(partitions)) partitions.then(undefined, () => {})
-    else
-      try {
-        const answer: unknown = topic.publish({ key: null, value: null, partition: noPartition })
-        if (isThenable(answer)) answer.then(undefined, () => {})
-      } catch (error) {
-        compacted = isMillraceError(error, 'INVALID_RECORD')
-      }
-    this.#compacted.set(topic.name, compacted)
-    return compacted
+  /** Throws where the topic would refuse the record at once. What only a cluster can tell, flush() hears. */
+  check(topic: string, record: ProducerRecord<unknown>): void {
+    this.topic(topic).check(record)
   }
 
   add(topic: string, record: ProducerRecord<unknown>): void {
@@ -205,15 +175,4 @@ class Sending implements Iterable<ProducerRecord<unknown>>, Iterator<ProducerRec
     step.value = step.done ? undefined : this.#records[this.taken++]
     return step as IteratorResult<ProducerRecord<unknown>, undefined>
   }
-}
-
-export function isThenable(value: unknown): value is PromiseLike<unknown> {
-  return typeof (value as PromiseLike<unknown> | null | undefined)?.then === 'function'
-}
-/** The same call may succeed later. Kafka: RetriableException. */
-export function isRetriable(error: unknown): boolean {
-  return isMillraceError(error) && error.retriable
-}
-export function later({ clock }: Broker<any>, ms: number): Promise<void> {
-  return new Promise(resolve => void clock.setTimeout(resolve, ms))
 }

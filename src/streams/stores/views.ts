@@ -7,6 +7,7 @@ import type {
   SessionStore,
   WindowStore,
 } from '../store-handles.js'
+import { checkOptions } from '../store-options.js'
 import { compareKeys } from './key-order.js'
 import type { SessionWindowStore, TimestampedKeyValueStore, TimestampedWindowStore } from './store.js'
 import type { WindowedKeyValueStore } from './windowed-key-value-store.js'
@@ -51,7 +52,9 @@ type RangeOptions = Parameters<ReadOnlyKeyValueStore<unknown>['range']>[0]
 
 /** Its keys are those as of the call. */
 function readRange<V>(store: TimestampedKeyValueStore<V>, options: RangeOptions = {}): IterableIterator<[string, V]> {
+  checkOptions('range options', options, ['from', 'to', 'prefix', 'reverse'])
   const { from, to, prefix, reverse } = options
+  for (const bound of [from, to, prefix]) if (bound !== undefined) checkedKey(bound)
   if (prefix === undefined) return values(store.range(from, to, reverse))
   const within = (key: string): boolean =>
     (from === undefined || compareKeys(key, from) >= 0) && (to === undefined || compareKeys(key, to) <= 0)
@@ -69,8 +72,9 @@ function* values<V>(
 export function readableWindows<V>(store: TimestampedWindowStore<V>, sizeMs: number): ReadOnlyWindowStore<V> {
   return {
     get: (key, start) => store.get(checkedKey(key), start)?.value,
-    range({ key, from = 0, to = Infinity } = {}) {
-      const rows = key === undefined ? store.fetchAll(from, to) : store.fetch(checkedKey(key), from, to)
+    range(options) {
+      const { key, from, to } = checkedSpan(options)
+      const rows = key === undefined ? store.fetchAll(from, to) : store.fetch(key, from, to)
       return rows.map(({ key, start, value }) => [{ key, start, end: start + sizeMs }, value] as const).values()
     },
   }
@@ -88,11 +92,12 @@ export function writableWindows<V>(store: TimestampedWindowStore<V>, sizeMs: num
 export function readableSessions<V>(store: SessionWindowStore<V>): ReadOnlyWindowStore<V> {
   return {
     get: (key, start) => store.findSessions(checkedKey(key), start, start).find(row => row.start === start)?.value,
-    range({ key, from = 0, to = Infinity } = {}) {
+    range(options) {
+      const { key, from, to } = checkedSpan(options)
       const rows =
         key === undefined
           ? store.findSessionsByEnd(from, Infinity).filter(row => row.start <= to)
-          : store.findSessions(checkedKey(key), from, to)
+          : store.findSessions(key, from, to)
       return byStart(rows.map(({ key, start, end, value }) => [{ key, start, end }, value] as const)).values()
     },
   }
@@ -116,8 +121,9 @@ export function readableWindowedKeyValues<V>(store: WindowedKeyValueStore<V>): R
     Array.from(store.range(key), ([window, { value }]) => [window, value] as const)
   return {
     get: (key, start) => read(checkedKey(key)).find(([window]) => window.start === start)?.[1],
-    range({ key, from = 0, to = Infinity } = {}) {
-      const rows = read(key === undefined ? undefined : checkedKey(key))
+    range(options) {
+      const { key, from, to } = checkedSpan(options)
+      const rows = read(key)
       return byStart(rows.filter(([{ start }]) => start >= from && start <= to)).values()
     },
   }
@@ -126,6 +132,22 @@ export function readableWindowedKeyValues<V>(store: WindowedKeyValueStore<V>): R
 /** Then by key, then by end. */
 const byStart = <V>(rows: (readonly [Windowed, V])[]): (readonly [Windowed, V])[] =>
   rows.sort(([a], [b]) => a.start - b.start || compareKeys(a.key, b.key) || a.end - b.end)
+
+type Span = NonNullable<Parameters<ReadOnlyWindowStore<unknown>['range']>[0]>
+
+/** All keys and all time, where nothing else was asked for. */
+function checkedSpan(options: Span = {}): {
+  readonly key: string | undefined
+  readonly from: number
+  readonly to: number
+} {
+  checkOptions('range options', options, ['key', 'from', 'to'])
+  const { key, from = 0, to = Infinity } = options
+  for (const time of [from, to])
+    if (typeof time !== 'number' || Number.isNaN(time))
+      throw new TypeError(`A range of windows is from a time to a time; got ${String(time)}`)
+  return { key: key === undefined ? undefined : checkedKey(key), from, to }
+}
 
 function checkedKey(key: unknown): string {
   if (typeof key !== 'string') throw new TypeError(`A store's key must be a text; got ${String(key)}`)

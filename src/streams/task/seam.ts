@@ -36,6 +36,11 @@ export interface TaskEnvironment {
   globalStore(name: string): unknown
   /** Throws where the output can't be written (no such topic, a partition that it does not have, a null key where it is compacted). Asked while all can still be undone. */
   admit?(output: Output): void
+  /**
+   * The same of a change of state: throws where its changelog can't be written (a value that a cluster's codec refuses).
+   * Left out where the application's own topics, changelogs and those between its tasks, take anything.
+   */
+  readonly admitChange?: ((change: ChangelogRecord) => void) | undefined
   /** Whether plain objects and arrays are frozen before callbacks see them. */
   readonly freeze: boolean
 }

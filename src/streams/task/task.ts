@@ -7,7 +7,7 @@ import { ChangedRows } from '../stores/changed-rows.js'
 import type { ObservedTime } from '../stores/observed-time.js'
 import type { StateStore, ValueFormat } from '../stores/store.js'
 import { UndoLog } from '../stores/undo-log.js'
-import type { PhysicalNode, SourceNode } from '../topology/nodes.js'
+import { isDynamic, type PhysicalNode, type SinkNode, type SourceNode } from '../topology/nodes.js'
 import { type Subtopology, topicName } from '../topology/plan.js'
 import type { StoreSpec } from '../topology/store-spec.js'
 import { NodeContext, type NodeHost } from './node-context.js'
@@ -76,8 +76,10 @@ export class StreamTask implements TopologyTask, NodeHost {
     const changelog = this.subtopology.changelogs.find(({ store }) => store === spec.name)
     const topic = changelog && topicName(changelog.topic, this.#environment.applicationId)
     const format = this.#formatOf(spec)
-    // What a codec refuses fails the record that it is of: it is encoded at once.
-    const changedRows = topic === undefined || format !== undefined ? undefined : new ChangedRows()
+    const { admitChange } = this.#environment
+    // What a codec refuses fails the record that it is of: it is encoded, or asked for, at once.
+    const waits = topic !== undefined && format === undefined && admitChange === undefined
+    const changedRows = waits ? new ChangedRows() : undefined
     const store = spec.make({
       name: spec.name,
       undo: this.#undo,
@@ -86,8 +88,11 @@ export class StreamTask implements TopologyTask, NodeHost {
       changed:
         topic === undefined
           ? undefined
-          : (key, value, timestamp = this.#atWork.timestamp) =>
-              this.#changes.push({ topic, partition, key, value, timestamp }),
+          : (key, value, timestamp = this.#atWork.timestamp) => {
+              const change: ChangelogRecord = { topic, partition, key, value, timestamp }
+              admitChange?.(change)
+              this.#changes.push(change)
+            },
     })
     this.#stores.set(spec.name, store)
     if (topic === undefined) return
@@ -135,7 +140,12 @@ export class StreamTask implements TopologyTask, NodeHost {
   #operatorOf(node: PhysicalNode): NodeContext['operator'] {
     if (node.kind === 'source') return new PassThrough()
     if (node.kind === 'processor') return node.make()
-    return new Sink(node, this.#environment.applicationId, output => this.#write(output))
+    const takesAnything = this.#environment.admitChange === undefined && isOwn(node)
+    const write = (output: Output): void => {
+      if (!takesAnything) this.#environment.admit?.(output)
+      this.#outputs.push(output)
+    }
+    return new Sink(node, this.#environment.applicationId, write)
   }
 
   // ── at work ──
@@ -220,10 +230,6 @@ export class StreamTask implements TopologyTask, NodeHost {
     this.#outputs.length = this.#outputsKept
     this.#changes.length = this.#changesKept
   }
-  #write(output: Output): void {
-    this.#environment.admit?.(output)
-    this.#outputs.push(output)
-  }
 
   drain(): ReturnType<TopologyTask['drain']> {
     const outputs = this.#outputs
@@ -304,6 +310,10 @@ export class StreamTask implements TopologyTask, NodeHost {
     throw first.error
   }
 }
+
+/** Leads to a topic that the application has made for itself, to the partition of the key. */
+const isOwn = ({ topic, partition }: SinkNode): boolean =>
+  !isDynamic(topic) && topic.internal && partition === undefined
 
 function frozen(value: unknown): unknown {
   deepFreeze(value)

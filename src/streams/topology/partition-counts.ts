@@ -63,8 +63,18 @@ function copartition(
   for (const topic of open) counts.set(topic, count)
 }
 
+/** What keeps tasks whole where partitions are shared by range: TOPOLOGY where the topics of a sub-topology differ in theirs. */
+export function checkForRange(plan: TopologyPlan, applicationId: string, counts: ReadonlyMap<string, number>): void {
+  for (const { sources } of plan.subtopologies)
+    checkEqual(
+      sources.map(({ topic }) => topicName(topic, applicationId)),
+      counts,
+      'of one sub-topology',
+    )
+}
+
 /** TOPOLOGY for topics that differ in their partitions. */
-export function checkEqual(topics: readonly string[], counts: ReadonlyMap<string, number>, which: string): void {
+function checkEqual(topics: readonly string[], counts: ReadonlyMap<string, number>, which: string): void {
   if (new Set(topics.map(topic => counts.get(topic))).size <= 1) return
   const found = topics.map(topic => `${topic} has ${counts.get(topic)}`).join(', ')
   throw new MillraceError('TOPOLOGY', { reason: `topics ${which} need as many partitions as one another: ${found}` })

@@ -228,6 +228,19 @@ export const publishing: Promises = {
     same('what was written', await w.all('orders'), [])
   }),
 
+  'check() throws what is wrong with a record, and writes nothing': given({ orders: 1 }, async w => {
+    const orders = w.topic('orders')
+    orders.check({ key: 'a', value: 1 })
+    orders.check({ key: 'a', value: null, timestamp: w.clock.now(), headers: { trace: '1' }, partition: 0 })
+    await w.typeError('check() of a record without a value', () => orders.check({ key: 'a' } as never))
+    await w.typeError('check() of a key that is a number', () => orders.check({ key: 1, value: 1 } as never))
+    await w.refused('check() of a negative timestamp', 'INVALID_RECORD', () =>
+      orders.check({ value: 1, timestamp: -1 }),
+    )
+    await w.publish('orders', [{ value: 2 }])
+    same('what was written', valuesOf(await w.all('orders')), [2])
+  }),
+
   'a bulk with a bad record keeps what came before it': given({ orders: 1 }, async w => {
     const records = [...numbered(3), { value: undefined }, { value: 4 }]
     await w.typeError('publishAll() with a bad record', () => w.topic('orders').publishAll(records))

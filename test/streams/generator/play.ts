@@ -1,3 +1,4 @@
+import type { ConsumerRecord } from 'millrace'
 import { type Topology, TopologyTestDriver } from 'millrace/streams'
 import type { Case, Header, Input, Outcome, Row, Seen, Step, Written } from './case.js'
 import { type Asked, build, type Program } from './program.js'
@@ -69,15 +70,17 @@ function feed(driver: TopologyTestDriver, input: Input): void {
   driver.pipe(topic, { key, value, timestamp, headers })
 }
 
-const sinksOf = (steps: readonly Step[]): string[] =>
+export const sinksOf = (steps: readonly Step[]): string[] =>
   [...new Set(steps.flatMap(step => (step.op === 'to' ? (step.topics ?? [step.topic!]) : [])))].sort()
 
 const drain = (driver: TopologyTestDriver, topic: string, at: number): Written[] =>
-  driver.read(topic).map(({ key, value, timestamp, headers }) => {
-    const written: Written = [at, key, value, timestamp]
-    if (headers.length > 0) written.push(headers.map(([name, content]): Header => [name, String(content)]))
-    return written
-  })
+  driver.read(topic).map(record => writtenOf(record, at))
+
+export function writtenOf({ key, value, timestamp, headers }: ConsumerRecord<any>, at: number): Written {
+  const written: Written = [at, key, value, timestamp]
+  if (headers.length > 0) written.push(headers.map(([name, content]): Header => [name, String(content)]))
+  return written
+}
 
 function rowsOf(driver: TopologyTestDriver, { of }: NonNullable<Asked['rows']>): Row[] {
   const rows = driver.query(of as any).range() as Iterable<readonly [any, any]>

@@ -26,6 +26,8 @@ export function clusterLike<Topics extends object>(
   const topic = (name: any): Topic<any> => ({
     name,
     partitionCount: async () => broker.topic(name).partitionCount(),
+    // Of what a topic refuses it knows at once what its codec does.
+    check: ({ value }) => broker.topics.get(name)?.check({ key: '', value }),
     publish: async record => {
       await publishing(name, record)
       return broker.topic(name).publish(record)

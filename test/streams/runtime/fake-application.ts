@@ -62,7 +62,7 @@ export function countApplication(
     applicationId,
     plan,
     updateGlobal: () => {},
-    makeTask: (subtopology, partition, admit) => new CountTask(applicationId, subtopology, partition, admit, hooks),
+    makeTask: (subtopology, partition, { admit }) => new CountTask(applicationId, subtopology, partition, admit, hooks),
   }
 }
 

@@ -19,6 +19,7 @@ function heldBack(broker: Broker<any>, until: Promise<void>): Broker<any> {
     topic: name => ({
       name,
       partitionCount: () => broker.topic(name).partitionCount(),
+      check: record => broker.topic(name).check(record),
       publish: record => broker.topic(name).publish(record),
       publishAll: records => broker.topic(name).publishAll(records),
       read: options => read(name, options),

@@ -119,8 +119,13 @@ test.each([
   60_000,
 )
 
-test('killed between two writes, and with writes, polls and commits that fail: everything shows at least once', async () => {
-  const named = records.filter(([topic]) => topic === 'orders').map(([, { value }]) => (value as { n: number }).n)
+test('killed between two writes, and with writes, polls and commits that fail: everything shows and counts at least once', async () => {
+  const orders = records
+    .filter(([topic]) => topic === 'orders')
+    .map(([, { key, value }]) => [`city of ${key}`, (value as { n: number }).n] as const)
+  const named = orders.map(([, n]) => n)
+  const sums = new Map<string, number>()
+  for (const [city, n] of orders) sums.set(city, (sums.get(city) ?? 0) + n)
   await simulate<Topics>({ topics, schedules: 40, faultRate: 0.02 }, world => {
     const start = (broker: PortableBroker<Topics>) => new Streams(topology(), { applicationId: 'app', broker }).run()
     world.service('app', start, { copies: 3 })
@@ -128,6 +133,10 @@ test('killed between two writes, and with writes, polls and commits that fail: e
     world.eventually(async () => {
       const seen = new Set((await read(world.broker, 'named')).map(({ value }) => Number.parseInt(value as string, 10)))
       expect(named.filter(n => !seen.has(n))).toEqual([])
+      const last = new Map(
+        (await read(world.broker, 'by-city')).map(({ key, value }) => [key, (value as { n: number }).n]),
+      )
+      expect([...sums].filter(([city, n]) => !(last.get(city)! >= n))).toEqual([])
     })
   })
 }, 60_000)

@@ -1,4 +1,4 @@
-import { type Codec, jsonCodec, type MemoryBroker } from 'millrace'
+import { type Codec, jsonCodec, type MemoryBroker, MillraceError } from 'millrace'
 import {
   type KTable,
   keyValueStore,
@@ -260,6 +260,24 @@ describe('Streams', () => {
   })
 })
 
+test.each([
+  ['in memory', (broker: MemoryBroker<Topics>) => broker],
+  ['on a cluster', (broker: MemoryBroker<Topics>) => clusterLike(broker)],
+])('%s: a source whose topic is deleted is the end of the run', async (_, on) => {
+  // Kafka: MissingSourceTopicException.
+  const broker = brokerWith({ in: 1, other: 1, out: 1 })
+  const builder = new StreamsBuilder<Topics>()
+  builder.stream('in').to('out')
+  builder.stream('other').to('out')
+  const { streams, done } = await running(builder.build(), { broker: on(broker) })
+  broker.topic('in').publish({ value: 1 })
+  await broker.settled()
+  broker.deleteTopic('other')
+  await expect(done).rejects.toMatchObject({ code: 'UNKNOWN_TOPIC_OR_PARTITION', details: { topic: 'other' } })
+  expect(streams.state).toBe('failed')
+  expect(broker.groups.get('app')!.committed('in', 0)).toBe(1)
+})
+
 describe('a record whose output can not be written', () => {
   const choosing = () => {
     const builder = new StreamsBuilder<Topics>()
@@ -322,23 +340,142 @@ describe('a record whose output can not be written', () => {
   })
 })
 
-test('an output that its topic refuses only when it is written: the sink and the record are named', async () => {
-  const broker = brokerWith({ in: 1 })
-  const refuses = { encode: () => refuse(), decode: () => null }
-  const refuse = (): never => {
-    throw new RangeError('no such value')
+describe("a record whose output its topic's codec refuses", () => {
+  const bytes = (text: string): Uint8Array => new TextEncoder().encode(text)
+  /** Texts, but for some. */
+  const codec: Codec<any> = {
+    encode(value: string) {
+      if (value.startsWith('bad')) throw new RangeError(`no ${value}`)
+      return value.startsWith('odd') ? (value as never) : bytes(value)
+    },
+    decode: encoded => new TextDecoder().decode(encoded),
   }
-  broker.createTopic('out', { codec: refuses })
-  const builder = new StreamsBuilder<Topics>()
-  builder.stream('in').to('out', { name: 'writer' })
-  const { done } = await running(builder.build(), { broker })
-  broker.topic('in').publish({ key: 'k', value: 1 })
-  await expect(done).rejects.toMatchObject({
-    code: 'INVALID_RECORD',
-    details: { topic: 'out' },
-    cause: { message: expect.stringContaining("writer can't write to topic out for the record at in-0 offset 0") },
+  const kinds = [
+    ['in memory', (broker: MemoryBroker<Topics>) => broker],
+    ['on a cluster', (broker: MemoryBroker<Topics>) => clusterLike(broker)],
+  ] as const
+  /** Counts what comes, sends it to one topic, then to another, which has the codec. */
+  const sending = () => {
+    const builder = new StreamsBuilder<Topics>()
+    const counts = builder
+      .stream('in')
+      .groupByKey()
+      .reduce((_, value) => value as string, { store: 'latest' })
+    const changes = counts.toStream()
+    changes.to('before')
+    changes.to('out', { name: 'writer' })
+    return { topology: builder.build(), counts }
+  }
+  const prepared = () => {
+    const broker = brokerWith({ in: 1, before: 1, letters: 1 })
+    broker.createTopic('out', { codec })
+    return broker
+  }
+  const values = async (broker: MemoryBroker<Topics>, topic: string) =>
+    (await read(broker, topic)).map(({ value }) => value as unknown)
+  const publish = (broker: MemoryBroker<Topics>, ...given: readonly string[]) =>
+    broker.topic('in').publishAll(given.map(value => ({ key: 'k', value })))
+
+  test.each(kinds.flatMap(([where, on]) => (['bad', 'odd'] as const).map(value => [where, value, on] as const)))(
+    '%s: %s fails as any callback would, and has done nothing',
+    async (_, value, on) => {
+      const broker = prepared()
+      const { topology } = sending()
+      const asked: unknown[] = []
+      const onError = (error: unknown, record: unknown) => {
+        asked.push(error, record)
+        return 'fail' as const
+      }
+      const { done } = await running(topology, { broker: on(broker), onError })
+      publish(broker, 'good', value, 'later')
+      await expect(done).rejects.toMatchObject({
+        code: 'HANDLER_FAILED',
+        message: 'writer failed on in-0 offset 1 (attempts: 1); see cause',
+        details: { topic: 'in', partition: 0, offset: 1 },
+        cause: {
+          code: 'INVALID_RECORD',
+          details: { topic: 'out' },
+          cause: {
+            message: expect.stringContaining("writer can't write to topic out for the record at in-0 offset 1"),
+          },
+        },
+      })
+      expect(asked).toMatchObject([{ code: 'INVALID_RECORD' }, { topic: 'in', offset: 1 }])
+      expect(await values(broker, 'before')).toEqual(['good'])
+      expect(await values(broker, 'out')).toEqual(['good'])
+      expect(await table(broker, 'app-latest-changelog')).toEqual({ k: 'good' })
+      expect(broker.groups.get('app')!.committed('in', 0)).toBe(1)
+    },
+  )
+
+  test.each(kinds)('%s: onError may let it go, to a topic for dead letters', async (_, on) => {
+    const broker = prepared()
+    const { topology, counts } = sending()
+    const setting = { onError: () => 'continue' as const, deadLetter: 'letters' }
+    const { streams } = await running(topology, { broker: on(broker), ...setting })
+    publish(broker, 'good', 'bad', 'better')
+    await broker.settled()
+    expect(await values(broker, 'before')).toEqual(['good', 'better'])
+    expect(await values(broker, 'out')).toEqual(['good', 'better'])
+    expect((await read(broker, 'letters')).map(({ key, value }) => [key, value])).toEqual([['k', 'bad']])
+    expect(streams.query(counts).get('k')).toBe('better')
+    await streams.close()
   })
-  expect(broker.groups.get('app')!.committed('in', 0)).toBeUndefined()
+
+  test.each(kinds)('%s: a dead letter that its own topic refuses fails its record', async (_, on) => {
+    const broker = prepared()
+    broker.createTopic('picky', { codec })
+    const setting = { onError: () => 'continue' as const, deadLetter: 'picky' }
+    const { done } = await running(sending().topology, { broker: on(broker), ...setting })
+    publish(broker, 'good', 'bad', 'later')
+    await expect(done).rejects.toMatchObject({
+      code: 'HANDLER_FAILED',
+      details: { topic: 'in', partition: 0, offset: 1 },
+      cause: { code: 'INVALID_RECORD', details: { topic: 'picky' } },
+    })
+    expect(await values(broker, 'out')).toEqual(['good'])
+    expect(await table(broker, 'app-latest-changelog')).toEqual({ k: 'good' })
+    expect(broker.groups.get('app')!.committed('in', 0)).toBe(1)
+  })
+})
+
+test('on a cluster, state that its changelog has no text for fails its record, and has done nothing', async () => {
+  const broker = brokerWith({ in: 1, out: 1, letters: 1 })
+  const cluster = clusterLike(broker)
+  // As JSON does, which a cluster's topics have where they are given no codec.
+  const topic = ((name: string) => ({
+    ...cluster.topic(name),
+    check({ value }: { value: unknown }) {
+      if (typeof value === 'bigint') throw new MillraceError('INVALID_RECORD', { topic: name, reason: 'no text' })
+    },
+  })) as typeof cluster.topic
+  const builder = new StreamsBuilder<Topics>()
+  const sums = builder
+    .stream('in')
+    .groupByKey()
+    .aggregate<any>(
+      () => 0,
+      (sum, value) => (value === 'big' ? 1n : Number(sum) + 1),
+      { store: 'sums' },
+    )
+  sums.toStream().mapValues(String).to('out')
+  const asked: unknown[] = []
+  const { streams } = await running(builder.build(), {
+    broker: { ...cluster, topic },
+    deadLetter: 'letters',
+    onError(error, record) {
+      asked.push([(error as MillraceError).details, record?.offset])
+      return 'continue'
+    },
+  })
+  broker.topic('in').publishAll([1, 'big', 2].map(value => ({ key: 'k', value })))
+  await broker.settled()
+  expect(asked).toEqual([[{ topic: 'app-sums-changelog', reason: 'no text' }, 1]])
+  expect((await read(broker, 'out')).map(({ value }) => value as unknown)).toEqual(['1', '2'])
+  expect(await table(broker, 'app-sums-changelog')).toEqual({ k: 2 })
+  expect((await read(broker, 'letters')).map(({ value }) => value as unknown)).toEqual(['big'])
+  expect(streams.query(sums).get('k')).toBe(2)
+  await streams.close()
 })
 
 test('partitions that a source gains while it runs are TOPOLOGY: the changelogs have fewer', async () => {

@@ -109,6 +109,30 @@ test('on a cluster a repartition topic keeps what it has, whatever the default o
   await instance.close(1_000)
 })
 
+test.each([
+  ['with a repartition topic', countPlan(['in', 'other'])],
+  [
+    'with none',
+    {
+      ...countPlan(['in', 'other']),
+      repartitionTopics: [],
+      subtopologies: countPlan(['in', 'other']).subtopologies.slice(0, 1),
+    },
+  ],
+])('on a cluster a sub-topology of unequal topics is TOPOLOGY, before anything is made for it: %s', async (_, plan) => {
+  const broker = brokerWith({ in: 1, other: 2, out: 1, 'app-keys-repartition': 2 })
+  if (plan.repartitionTopics.length > 0) broker.deleteTopic('app-keys-repartition')
+  const before = [...broker.topics.keys()]
+  const done = instanceOn(clusterLike(broker), { plan }).run(undefined)
+  await expect(done).rejects.toMatchObject({
+    code: 'TOPOLOGY',
+    message: expect.stringContaining(
+      'of one sub-topology need as many partitions as one another: in has 1, other has 2',
+    ),
+  })
+  expect([...broker.topics.keys()]).toEqual(before)
+})
+
 // Kafka: RepartitionTopicsTest, CopartitionedTopicsEnforcerTest.
 const own = (name: string) => ({ name, internal: true })
 const users = (name: string) => ({ name, internal: false })

@@ -1,9 +1,9 @@
-import type { ConsumerRecord } from 'millrace'
+import { type Broker, type ConsumerRecord, type MemoryConsumer, MillraceError, type NextOffset } from 'millrace'
 import { type TestBroker, testBroker } from 'millrace/testing'
 import { describe, expect, test } from 'vitest'
 import { clusterLike } from './cluster-like.js'
 import { countPlan } from './fake-application.js'
-import { brokerWith, inOneStep, started, type Topics, table } from './instances.js'
+import { brokerWith, inOneStep, read, started, type Topics, table } from './instances.js'
 
 describe('a turn', () => {
   test('is one synchronous step in memory: from its first write to its commit no promise has its way', async () => {
@@ -205,11 +205,16 @@ describe('writes', () => {
     await instance.close(1_000)
   })
 
-  test('on a cluster a write that fails ends the run; the next instance does it again', async () => {
+  // At least once: what was written before comes twice, and a change of state that was written counts twice.
+  test.each([
+    ['an output', 'out', { out: { a: 1 }, outputs: ['a1'] }],
+    ['a change of state', 'app-counts-changelog', { out: { a: 1 }, outputs: ['a1', 'a1'] }],
+    ['a time', 'app-1-time-changelog', { out: { a: 2 }, outputs: ['a1', 'a2'] }],
+  ])('on a cluster %s that is refused ends the run; the next instance does it again', async (_, refused, found) => {
     const broker = brokerWith({ in: 1, out: 1 })
     let failures = 1
     const refuse = (topic: string) => {
-      if (topic === 'out' && failures-- > 0) throw new RangeError('no space left')
+      if (topic === refused && failures-- > 0) throw new RangeError('no space left')
     }
     const { done } = await started(clusterLike(broker, refuse))
     broker.topic('in').publish({ key: 'a', value: 1 })
@@ -217,9 +222,133 @@ describe('writes', () => {
     expect(broker.groups.get('app')!.committed('app-keys-repartition', 0)).toBeUndefined()
     const next = await started(clusterLike(broker, refuse))
     await broker.settled()
-    // At least once: the change of state had been written before.
-    expect(await table(broker, 'out')).toEqual({ a: 2 })
+    expect(await table(broker, 'out')).toEqual(found.out)
+    expect((await read(broker, 'out')).map(({ key, value }) => `${key}${value}`)).toEqual(found.outputs)
     await next.instance.close(1_000)
+  })
+
+  test('of a turn whose output is refused in memory the state knows nothing', async () => {
+    const broker = testBroker<Topics>({ topics: { in: {}, out: {} } })
+    const { done } = await started(broker)
+    broker.faults.fail('publish', { topic: 'out', error: 'MESSAGE_TOO_LARGE' as never })
+    broker.topic('in').publish({ key: 'a', value: 1 })
+    await expect(done).rejects.toMatchObject({ code: 'MESSAGE_TOO_LARGE' })
+    expect(broker.published('app-counts-changelog')).toEqual([])
+    expect(broker.published('app-1-time-changelog')).toEqual([])
+  })
+})
+
+describe('an instance on a cluster that stood still for longer than its session', () => {
+  /** `out`: its group refuses its commits; its own consumer hears nothing of it. */
+  function stalling(broker: TestBroker<Topics>, publishing?: (topic: string) => unknown) {
+    const cluster = clusterLike(broker, publishing)
+    const state = { out: false, refused: [] as (readonly NextOffset[])[], expel: () => {} }
+    const group = (id: string, options: any) => {
+      const found = cluster.group(id, options)
+      const join = (joined: any) => {
+        const consumer = found.join(joined)
+        state.expel = () => (consumer as unknown as MemoryConsumer).expel()
+        const commit = async (offsets: readonly NextOffset[]) => {
+          if (!state.out) return consumer.commit(offsets)
+          state.refused.push(offsets)
+          throw new MillraceError('UNKNOWN_MEMBER_ID', { group: 'app', memberId: 'm' })
+        }
+        return new Proxy(consumer, {
+          get(target, name) {
+            const value: unknown = name === 'commit' ? commit : Reflect.get(target, name, target)
+            return typeof value === 'function' ? value.bind(target) : value
+          },
+        })
+      }
+      return { ...found, join }
+    }
+    return { cluster: { ...cluster, group } as Broker<Topics>, state }
+  }
+  const outputs = (broker: TestBroker<Topics>) => broker.published('out').map(({ key, value }) => `${key}${value}`)
+  const counted = (broker: TestBroker<Topics>) =>
+    broker.published('app-counts-changelog').map(({ key, value }) => `${key}${value}`)
+
+  test('asks its group before it writes, and writes nothing: its tasks begin again where they stood', async () => {
+    const broker = testBroker<Topics>({ topics: { in: {}, out: {} } })
+    const { cluster, state } = stalling(broker)
+    const { instance } = await started(cluster)
+    broker.topic('in').publish({ key: 'a', value: 1 })
+    await broker.clock.advanceUntil(broker.settled())
+    await broker.clock.advance(5_000)
+    state.out = true
+    broker.topic('app-keys-repartition').publish({ key: 'a', value: 1 })
+    broker.topic('in').publish({ key: 'b', value: 1 })
+    await broker.clock.advance(1_000)
+    expect(state.refused[0]).toEqual([
+      { topic: 'in', partition: 0, nextOffset: 1 },
+      { topic: 'app-keys-repartition', partition: 0, nextOffset: 1 },
+    ])
+    expect([outputs(broker), counted(broker), broker.published('app-keys-repartition').length]).toEqual([
+      ['a1'],
+      ['a1'],
+      2,
+    ])
+    state.out = false
+    state.expel()
+    await broker.clock.advance(500)
+    await broker.clock.advanceUntil(broker.settled())
+    expect([outputs(broker), counted(broker)]).toEqual([
+      ['a1', 'a2', 'b1'],
+      ['a1', 'a2', 'b1'],
+    ])
+    await broker.clock.advanceUntil(instance.close(1_000))
+  })
+
+  test('between its outputs and its changes of state: what comes out twice is counted once', async () => {
+    const broker = testBroker<Topics>({ topics: { in: {}, out: {} } })
+    let release!: () => void
+    const held = new Promise<void>(resolve => {
+      release = resolve
+    })
+    const { cluster, state } = stalling(broker, topic => (topic === 'out' ? held : undefined))
+    const { instance } = await started(cluster)
+    broker.topic('in').publish({ key: 'a', value: 1 })
+    await broker.clock.advance(5_000)
+    expect([outputs(broker), state.refused]).toEqual([[], []])
+    state.out = true
+    release()
+    await broker.clock.advance(500)
+    expect([outputs(broker), counted(broker)]).toEqual([['a1'], []])
+    state.out = false
+    state.expel()
+    await broker.clock.advance(500)
+    await broker.clock.advanceUntil(broker.settled())
+    expect([outputs(broker), counted(broker)]).toEqual([['a1', 'a1'], ['a1']])
+    await broker.clock.advanceUntil(instance.close(1_000))
+  })
+
+  test('that hears nothing of its end for a minute ends with what its group says', async () => {
+    const broker = testBroker<Topics>({ topics: { in: {}, out: {} } })
+    const { cluster, state } = stalling(broker)
+    const { done } = await started(cluster)
+    state.out = true
+    broker.topic('in').publish({ key: 'a', value: 1 })
+    await Promise.all([
+      expect(done).rejects.toMatchObject({ code: 'UNKNOWN_MEMBER_ID' }),
+      broker.clock.advanceUntil(done.catch(() => {})),
+    ])
+    expect(broker.clock.now()).toBeGreaterThan(60_000)
+    expect(broker.published('app-keys-repartition')).toEqual([])
+  })
+
+  test('is not asked for while it works: a commit that was accepted a moment ago says enough', async () => {
+    const broker = testBroker<Topics>({ topics: { in: {}, out: {} } })
+    const { instance } = await started(clusterLike(broker))
+    const commits: unknown[] = []
+    broker.groups.get('app')!.on('commit', ({ offsets }) => {
+      for (const { topic, nextOffset } of offsets) commits.push(`${topic}:${nextOffset}`)
+    })
+    for (const key of ['a', 'b']) {
+      broker.topic('app-keys-repartition').publish({ key, value: 1 })
+      await broker.clock.advanceUntil(broker.settled())
+    }
+    expect(commits).toEqual(['app-keys-repartition:0', 'app-keys-repartition:1', 'app-keys-repartition:2'])
+    await broker.clock.advanceUntil(instance.close(1_000))
   })
 })
 

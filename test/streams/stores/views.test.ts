@@ -104,11 +104,37 @@ describe('bad input is told, and changes nothing', () => {
     ['4', () => sessions.put({ key: 'a', start: 5, end: 4 }, 1)],
     ['undefined', () => sessions.put({ key: 'a', start: 5 } as never, 1)],
     ['5', () => sessions.get(noKey, 0)],
+    ['5', () => keyValues.range({ from: noKey })],
+    ['5', () => keyValues.range({ prefix: noKey })],
+    ['NaN', () => windows.range({ from: Number.NaN })],
+    ['later', () => sessions.range({ to: 'later' as never })],
   ])('%s', (shown, call) => {
     expect(call).toThrow(TypeError)
     expect(call).toThrow(shown)
     expect([[...keyValues.range()], [...windows.range()], [...sessions.range()]]).toEqual([[], [], []])
   })
+})
+
+test('what is misspelt in a range would be left out of it, and give all', () => {
+  const store = writableKeyValues(new InMemoryKeyValueStore<number>(setup()), writer)
+  const windows = readableWindows(new InMemoryWindowStore<number>(setup()), 10)
+  const sessions = readableSessions(new InMemorySessionStore<number>(setup()))
+  const invalid = (option: string, known: string) => ({
+    code: 'INVALID_CONFIG',
+    message: expect.stringContaining(known),
+    details: { option },
+  })
+  const thrown = (call: () => unknown): unknown => {
+    try {
+      return call()
+    } catch (error) {
+      return error
+    }
+  }
+  expect(thrown(() => store.range({ form: 'a' } as never))).toMatchObject(invalid('form', 'from, to, prefix, reverse'))
+  expect(thrown(() => store.range(null as never))).toMatchObject(invalid('range options', 'an object'))
+  for (const { range } of [windows, sessions])
+    expect(thrown(() => range({ kye: 'a' } as never))).toMatchObject(invalid('kye', 'key, from, to'))
 })
 
 test('what is only read can not be written', () => {

@@ -24,6 +24,14 @@ export function checkKafkaTopicOptions(name: string, options: KafkaTopicOptions)
   if (segmentRecords !== undefined) refuse('segmentRecords', segmentRecords, onlyInMemory)
 }
 
+const leaderNotAvailable = 5
+const invalidReplicationFactor = 38
+/**
+ * The cluster has brokers, and has not heard of any lately: just started, or stood still. It gives no code of its own to
+ * that, which is over in a moment. Kafka: StripedReplicaPlacer.
+ */
+const noneAwake = /All brokers are currently fenced/
+
 /** Kafka: CreateTopics. Resolves when every partition has its leader. TOPIC_ALREADY_EXISTS. */
 export async function createTopic(cluster: Cluster, name: string, options: KafkaTopicOptions): Promise<void> {
   const { partitions, replicas, cleanupPolicy, retention } = options
@@ -51,7 +59,8 @@ export async function createTopic(cluster: Cluster, name: string, options: Kafka
         partial: true,
       })
       const { errorCode, errorMessage } = answer.topics[0]!
-      if (errorCode !== 0) throw errorOf(errorCode, about, errorMessage)
+      const waits = errorCode === invalidReplicationFactor && noneAwake.test(errorMessage ?? '')
+      if (errorCode !== 0) throw errorOf(waits ? leaderNotAvailable : errorCode, about, errorMessage)
     } catch (error) {
       if (uncertain && isMillraceError(error, 'TOPIC_ALREADY_EXISTS')) return
       uncertain ||= isMillraceError(error, 'NETWORK_EXCEPTION') || isMillraceError(error, 'REQUEST_TIMED_OUT')
@@ -68,7 +77,7 @@ async function untilLed(cluster: Cluster, name: string): Promise<void> {
     const { partitions } = await cluster.metadata(name, { about, timeoutMs })
     if (partitions.every(({ leader }) => leader >= 0)) return
     cluster.outdated(name)
-    throw errorOf(5, about)
+    throw errorOf(leaderNotAvailable, about)
   }, {})
 }
 

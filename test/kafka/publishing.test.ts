@@ -272,6 +272,19 @@ describe('under faults', () => {
     expect(values.filter(value => value === 'in vain').length).toBeLessThanOrEqual(1)
   })
 
+  test('createTopic() waits for a broker that the cluster has not heard for a while', async () => {
+    await using broker = onCluster({ bootstrapBrokers: [node.address] })
+    await broker.createTopic(fresh('orders'))
+    for (let i = 0; i < 2; i++) {
+      await node.stall()
+      // Longer than broker.session.timeout.ms of cluster/start.
+      await new Promise(resolve => setTimeout(resolve, 3_200))
+      await node.resume()
+      const orders = await broker.createTopic(fresh('orders'))
+      expect(await orders.partitionCount()).toBe(1)
+    }
+  })
+
   test('close() that runs out of time: what was not acknowledged is told, and nothing else', async () => {
     const broker = onCluster({ bootstrapBrokers: [node.address] })
     const orders = await broker.createTopic(fresh('orders'))

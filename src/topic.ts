@@ -106,27 +106,11 @@ export class InMemoryTopic<V = unknown, K extends Key = string> implements Memor
 
   // ── writing ──
 
-  /** As #append() checks, which is the hot path and therefore in one piece. */
   check(record: ProducerRecord<V, K>): void {
-    if (this.#state !== 'open') throw this.#gone()
-    if (typeof record !== 'object' || record === null)
-      throw new TypeError(`A record must be an object with a value; got ${show(record)}`)
-    const { key = null, value, timestamp = 0, headers, partition } = record
-    if (key !== null && typeof key !== 'string' && !(key instanceof Uint8Array))
-      throw new TypeError(`A key must be a string or a Uint8Array; got ${show(key)}`)
-    if (value === undefined)
-      throw new TypeError(
-        `A record for topic ${this.name} has no value (undefined); a tombstone is written down: value: null`,
-      )
-    if (!Number.isSafeInteger(timestamp) || timestamp < 0)
-      throw this.#refusal(`its timestamp must be whole milliseconds of at least 0; got ${show(timestamp)}`)
-    if (key === null && this.#compact) throw this.#refusal('a compacted topic needs a key')
-    if (headers !== undefined) readHeaders(headers)
-    if (this.#codec !== undefined && value !== null) this.#encode(value)
-    if (partition === undefined) return
-    if (typeof partition !== 'number') throw new TypeError(`A partition must be a number; got ${show(partition)}`)
-    if (this.#partitions[partition] === undefined)
-      throw new MillraceError('UNKNOWN_TOPIC_OR_PARTITION', { topic: this.name, partition })
+    this.#keyOf(record, record?.timestamp === undefined ? 0 : record.timestamp)
+    if (record.headers !== undefined) readHeaders(record.headers)
+    if (this.#codec !== undefined && record.value !== null) this.#encode(record.value)
+    if (record.partition !== undefined) this.#logAt(record.partition)
   }
 
   publish(record: ProducerRecord<V, K>): RecordMetadata {
@@ -160,6 +144,23 @@ export class InMemoryTopic<V = unknown, K extends Key = string> implements Memor
 
   /** Everything is checked before anything is written. */
   #append(record: ProducerRecord<V, K>, timestamp: number): PartitionLog<V, K> {
+    const key = this.#keyOf(record, timestamp)
+    const headers = record.headers === undefined ? noHeaders : readHeaders(record.headers)
+    const value = this.#codec === undefined || record.value === null ? record.value : this.#encode(record.value)
+    const log = this.#logAt(
+      record.partition === undefined ? this.#choose(key === null ? keyless : (record as { key: K })) : record.partition,
+    )
+    const sealed = log.sealedCount
+    const offset = log.append(key, value, headers, timestamp)
+    if (this.#heard) this.#events.emit('record', log.read(offset, 1)[0]!)
+    if (log.sealedCount !== sealed) this.#segmentFilled(log)
+    // Last of all: a listener may have published meanwhile.
+    this.#lastOffset = offset
+    return log
+  }
+
+  /** Of a record that may be written, as far as that is not up to its headers, its codec or its partition. */
+  #keyOf(record: ProducerRecord<V, K>, timestamp: number): K | null {
     if (this.#state !== 'open') throw this.#gone()
     if (typeof record !== 'object' || record === null)
       throw new TypeError(`A record must be an object with a value; got ${show(record)}`)
@@ -173,19 +174,13 @@ export class InMemoryTopic<V = unknown, K extends Key = string> implements Memor
     if (!Number.isSafeInteger(timestamp) || timestamp < 0)
       throw this.#refusal(`its timestamp must be whole milliseconds of at least 0; got ${show(timestamp)}`)
     if (key === null && this.#compact) throw this.#refusal('a compacted topic needs a key')
-    const headers = record.headers === undefined ? noHeaders : readHeaders(record.headers)
-    const value = this.#codec === undefined || record.value === null ? record.value : this.#encode(record.value)
-    if (record.partition !== undefined && typeof record.partition !== 'number')
-      throw new TypeError(`A partition must be a number; got ${show(record.partition)}`)
-    const log = this.#partitions[record.partition ?? this.#choose(key === null ? keyless : (record as { key: K }))]
-    if (log === undefined)
-      throw new MillraceError('UNKNOWN_TOPIC_OR_PARTITION', { topic: this.name, partition: record.partition as number })
-    const sealed = log.sealedCount
-    const offset = log.append(key, value, headers, timestamp)
-    if (this.#heard) this.#events.emit('record', log.read(offset, 1)[0]!)
-    if (log.sealedCount !== sealed) this.#segmentFilled(log)
-    // Last of all: a listener may have published meanwhile.
-    this.#lastOffset = offset
+    return key
+  }
+
+  #logAt(partition: number): PartitionLog<V, K> {
+    if (typeof partition !== 'number') throw new TypeError(`A partition must be a number; got ${show(partition)}`)
+    const log = this.#partitions[partition]
+    if (log === undefined) throw new MillraceError('UNKNOWN_TOPIC_OR_PARTITION', { topic: this.name, partition })
     return log
   }
 

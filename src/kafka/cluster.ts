@@ -1,23 +1,19 @@
-import { setMaxListeners } from 'node:events'
 import { MillraceError } from '../index.js'
 import { backoff, pause } from './backoff.js'
+import { closingController } from './closing-controller.js'
 import { Connections, type ConnectionsOptions, type Lane } from './connections.js'
 import { elapsedMs } from './elapsed.js'
 import { type About, ClusterError, errorOf, kafkaNameOf } from './errors.js'
 import { KnownTopics, notThere, type TopicMetadata } from './known-topics.js'
 import type { Address, Api, Kafka } from './platformatic.js'
 
-export interface ClusterOptions extends ConnectionsOptions {
+interface ClusterOptions extends ConnectionsOptions {
   readonly bootstrap: readonly Address[]
   readonly deliveryTimeoutMs: number
 }
 
 /** Who is to answer: a broker by its id, any of them, a group's coordinator, or a partition's leader. */
-export type Target =
-  | number
-  | 'any'
-  | { readonly group: string }
-  | { readonly topic: string; readonly partition: number }
+type Target = number | 'any' | { readonly group: string } | { readonly topic: string; readonly partition: number }
 
 export interface RequestOptions {
   readonly about: About
@@ -46,7 +42,7 @@ export class Cluster {
   readonly #silent = new Set<string>()
   readonly #topics = new KnownTopics()
   readonly #coordinators = new Map<string, number>()
-  readonly #closing = new AbortController()
+  readonly #closing = closingController()
   /** Names for the next question; one is on its way at a time. */
   #asked = new Set<string>()
   #next: Promise<void> | undefined
@@ -60,8 +56,6 @@ export class Cluster {
     this.deliveryTimeoutMs = deliveryTimeoutMs
     this.#bootstrap = bootstrap
     this.#connections = new Connections(options)
-    // Any number of requests may wait for their next try.
-    setMaxListeners(0, this.#closing.signal)
   }
 
   // ── what is known ──

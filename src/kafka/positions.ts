@@ -1,12 +1,12 @@
-import { setMaxListeners } from 'node:events'
 import { type AnyRecord, MillraceError, type NextOffset, type TopicPartition } from '../index.js'
 import { keyOf } from './by-topic.js'
+import { closingController } from './closing-controller.js'
 import type { Cluster } from './cluster.js'
 import { nextOf, standings } from './committed-offsets.js'
 import { findOffsets, type Isolation, type OffsetQuestion } from './offsets.js'
 import type { Answer, ClusterSource, Question, Questions } from './source.js'
 
-export interface PositionsOptions {
+interface PositionsOptions {
   readonly group: string
   readonly isolation: Isolation
   readonly autoOffsetReset: 'earliest' | 'latest' | 'none'
@@ -31,13 +31,12 @@ interface Asked<R extends AnyRecord> {
 export class Positions<R extends AnyRecord> implements Questions<R> {
   readonly #cluster: Cluster
   readonly #options: PositionsOptions
-  readonly #closing = new AbortController()
+  readonly #closing = closingController()
   #asked: Asked<R>[] = []
 
   constructor(cluster: Cluster, options: PositionsOptions) {
     this.#cluster = cluster
     this.#options = options
-    setMaxListeners(0, this.#closing.signal)
   }
 
   ask(source: ClusterSource<R>, to: Question): void {

@@ -16,7 +16,7 @@ const lookMs = 20
 const looksBeforeClosed = 3
 
 /** A group, whose members are of this process and of others. */
-export interface CatchingUp<R extends AnyRecord> {
+interface CatchingUp<R extends AnyRecord> {
   readonly id: string
   readonly cluster: Cluster
   readonly isolation: Isolation

@@ -6,7 +6,7 @@ import { elapsedMs } from './elapsed.js'
 import { errorOf, kafkaNameOf } from './errors.js'
 
 /** Whose commits they are, as of now. */
-export interface Committing {
+interface Committing {
   readonly memberId: string
   readonly epoch: number
 }

@@ -15,7 +15,7 @@ const unknownEpoch = -1
 export const beginning = 'millrace: latest'
 
 /** Where a group stands in a partition. */
-export interface Standing {
+interface Standing {
   readonly offset: number
   /** It has committed nothing there, only begun. */
   readonly begun: boolean

@@ -4,7 +4,7 @@ import type { Cluster } from './cluster.js'
 import { errorOf, kafkaNameOf } from './errors.js'
 import { checkTopicName, checkTopicSettings } from './options.js'
 
-export type KafkaTopicOptions = TopicOptions<any> & { replicas?: number | undefined }
+type KafkaTopicOptions = TopicOptions<any> & { replicas?: number | undefined }
 
 const topicOptions = ['partitions', 'partitioner', 'cleanupPolicy', 'retention', 'segmentRecords', 'codec', 'replicas']
 

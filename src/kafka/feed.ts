@@ -6,7 +6,7 @@ import { RecordBatches } from './record-batches.js'
 import type { Serialization } from './serialization.js'
 
 /** What a feed asks of its fetcher. */
-export interface FeedHost {
+interface FeedHost {
   /** It may want something. */
   wanting(): void
   closed(): void

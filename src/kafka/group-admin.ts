@@ -5,7 +5,7 @@ import { errorOf, kafkaNameOf } from './errors.js'
 import { type DescribedMember, describeGroupsApi } from './group-api.js'
 
 /** A group as its coordinator has it. */
-export interface GroupDescription {
+interface GroupDescription {
   readonly members: readonly DescribedMember[]
   /** The target is of all its members. */
   readonly settled: boolean

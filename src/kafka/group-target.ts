@@ -13,7 +13,7 @@ const unanswerable: ReadonlySet<string> = new Set([
   'UNSUPPORTED_VERSION',
 ])
 
-export interface TargetMember {
+interface TargetMember {
   readonly group: string
   readonly memberId: string
   readonly topics: readonly string[]

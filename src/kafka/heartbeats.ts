@@ -3,7 +3,7 @@ import { elapsedMs } from './elapsed.js'
 import type { HeartbeatAnswer, HeartbeatRequest, MemberState } from './member-state.js'
 import type { Kafka } from './platformatic.js'
 
-export interface Beating {
+interface Beating {
   readonly group: string
   readonly memberId: string
   readonly instanceId: string | undefined

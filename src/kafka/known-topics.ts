@@ -2,7 +2,7 @@ import { elapsedMs } from './elapsed.js'
 import type { Kafka } from './platformatic.js'
 
 /** A partition as the cluster's metadata has it. */
-export interface PartitionMetadata {
+interface PartitionMetadata {
   /** The broker that leads it; -1 while there is none. */
   readonly leader: number
 }

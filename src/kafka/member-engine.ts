@@ -15,7 +15,7 @@ import { Positions } from './positions.js'
 import type { Serialization } from './serialization.js'
 
 /** What the engine of a member needs of its group. */
-export interface MemberEngineOptions extends FetcherOptions {
+interface MemberEngineOptions extends FetcherOptions {
   readonly group: string
   readonly topics: readonly string[]
   readonly instanceId: string | undefined

@@ -70,7 +70,7 @@ export interface KafkaBrokerOptions<Topics extends object> {
   deliveryTimeoutMs?: number | undefined
 }
 
-export interface TopicSettings {
+interface TopicSettings {
   readonly codec: Codec<unknown> | undefined
   readonly partitions: number | undefined
   readonly replicas: number | undefined

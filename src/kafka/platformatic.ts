@@ -45,7 +45,7 @@ export function loadKafka(): Promise<Kafka> {
 const inFlight = 64
 
 /** What is told of a connection. */
-export interface ConnectionEvents {
+interface ConnectionEvents {
   /** It is there, though not ready yet: it can be abandoned. */
   begun?(connection: Connection): void
   /** Its session is nearly over: a broker hangs up on what is sent later. KIP-368. */

@@ -10,7 +10,7 @@ import { type Compression, type Kafka, loadKafka } from './platformatic.js'
 import { type ProduceAnswer, type ProduceTopics, produce } from './produce-api.js'
 import type { Outgoing } from './serialization.js'
 
-export interface ProducerOptions {
+interface ProducerOptions {
   readonly lingerMs: number
   readonly compression: Compression
   readonly bufferBytes: number

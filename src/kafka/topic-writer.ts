@@ -28,7 +28,7 @@ interface Marker {
   failure?: { readonly error: unknown }
 }
 
-export interface WriterOptions {
+interface WriterOptions {
   readonly partitioner: Partitioner
   readonly codec: () => Codec<unknown> | undefined
 }

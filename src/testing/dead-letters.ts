@@ -1,7 +1,7 @@
 import type { ConsumerRecord, TopicPartition } from '../index.js'
 
 /** A record that was put aside, and the member that did. */
-export interface Burial extends TopicPartition {
+interface Burial extends TopicPartition {
   readonly offset: number
   readonly group: string
   readonly memberId: string

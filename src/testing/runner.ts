@@ -11,7 +11,7 @@ export function refuse(option: string, value: unknown, expected: string): never 
 }
 
 /** What a contract says, as a title, and how it is tried. */
-export type Claims = Readonly<Record<string, () => void | Promise<void>>>
+type Claims = Readonly<Record<string, () => void | Promise<void>>>
 
 export interface ContractOptions {
   /** By title, why a claim does not hold; it is tried all the same, and must fail. */

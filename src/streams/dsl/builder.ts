@@ -12,7 +12,7 @@ import { rowsSpec } from './store-specs.js'
 import { StreamOf } from './stream.js'
 import { TableOf } from './table.js'
 
-export interface StreamOptions<V> extends Named {
+interface StreamOptions<V> extends Named {
   /** Where to start without a committed offset. Kafka: AutoOffsetReset. @default 'earliest' */
   from?: 'earliest' | 'latest' | undefined
   /** The time that a record counts with. Kafka: TimestampExtractor. @default its own */

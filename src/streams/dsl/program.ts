@@ -23,7 +23,7 @@ export interface TablePlace extends Place {
   readonly codec: Codec<any> | undefined
 }
 /** Makes what operations give; here, so that the files of streams and tables need not import each other. */
-export interface Makers {
+interface Makers {
   stream(program: Program, place: StreamPlace): any
   table(program: Program, place: TablePlace): any
 }

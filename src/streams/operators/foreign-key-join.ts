@@ -7,7 +7,7 @@ import type { TimestampedKeyValueStore, ValueFormat } from '../stores/store.js'
 import type { Operator, OperatorContext, ValueGetter } from './operator.js'
 
 /** What the left row, or that it is gone (null), is recognized by. */
-export type Fingerprint = (value: unknown) => string
+type Fingerprint = (value: unknown) => string
 
 /** Kafka: SubscriptionWrapper.Instruction. */
 type Instruction =
@@ -32,7 +32,7 @@ export interface SubscriptionResponse {
   readonly primaryPartition: number
 }
 /** Kafka: CombinedKey. */
-export interface CombinedKey {
+interface CombinedKey {
   readonly foreignKey: string | null
   readonly primaryKey: string
 }

@@ -3,7 +3,7 @@ import type { Operator, ValueGetterSupplier } from './operator.js'
 import { TableSupplier } from './table-supplier.js'
 
 /** Makes an aggregate's operator, told whether what is downstream needs old values. */
-export type MakeAggregate = (sendOldValues: boolean) => Operator
+type MakeAggregate = (sendOldValues: boolean) => Operator
 
 /** A table that sums up a stream: always a store. Kafka: KStreamAggProcessorSupplier. */
 export class StreamAggregate extends TableSupplier {

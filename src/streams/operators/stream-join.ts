@@ -26,7 +26,7 @@ export class StreamJoinWindow implements Operator {
   }
 }
 
-export interface StreamJoinSetup {
+interface StreamJoinSetup {
   readonly side: JoinSide
   readonly windows: JoinWindows
   readonly join: StreamJoiner

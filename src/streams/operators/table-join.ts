@@ -5,7 +5,7 @@ import type { Operator, OperatorContext, ValueGetter, ValueGetterSupplier } from
 import { storeView, TableSupplier } from './table-supplier.js'
 
 /** Of the side at work. A left join's right side is `right`: it needs the left row, not its own. */
-export type TableJoinKind = 'inner' | 'left' | 'right' | 'outer'
+type TableJoinKind = 'inner' | 'left' | 'right' | 'outer'
 /** A row of the side at work and of the other one. */
 export type TableJoiner = (own: any, other: any) => unknown
 

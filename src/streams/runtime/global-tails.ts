@@ -3,7 +3,7 @@ import { type TopologyPlan, topicName } from '../topology/plan.js'
 import { Readings } from './readings.js'
 
 /** Takes the records of a global table's topic into its store. */
-export type GlobalStoreUpdate = (store: string, record: ConsumerRecord) => void
+type GlobalStoreUpdate = (store: string, record: ConsumerRecord) => void
 
 /** One partition of a global table's topic, read from its start on. */
 interface Tail {

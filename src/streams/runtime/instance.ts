@@ -10,7 +10,7 @@ import { Worker } from './worker.js'
 import { Writes } from './writes.js'
 
 /** Both throw where something can't be written, while all can still be undone. */
-export type Admission = Pick<TaskEnvironment, 'admitChange'> & Required<Pick<TaskEnvironment, 'admit'>>
+type Admission = Pick<TaskEnvironment, 'admitChange'> & Required<Pick<TaskEnvironment, 'admit'>>
 
 /** What an instance runs. */
 export interface Application {
@@ -25,7 +25,7 @@ export interface InstanceOptions {
   readonly deadLetter: string | undefined
   readonly maxPollRecords: number
 }
-export type InstanceState = 'created' | 'rebalancing' | 'running' | 'closing' | 'closed' | 'failed'
+type InstanceState = 'created' | 'rebalancing' | 'running' | 'closing' | 'closed' | 'failed'
 
 /** The life of one instance: topics made, global tables read, at work until it is closed or can't go on. Kafka: KafkaStreams. */
 export class Instance {

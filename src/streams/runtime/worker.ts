@@ -9,7 +9,7 @@ import { type ExecutorSetting, TaskExecutor } from './task-executor.js'
 import type { PartitionQueue, TaskRun } from './task-run.js'
 import { Wake } from './wake.js'
 
-export interface WorkerSetting extends OwnershipSetting, ExecutorSetting {
+interface WorkerSetting extends OwnershipSetting, ExecutorSetting {
   /** Sources that begin at their end, where the group does not say so itself. */
   readonly latest: ReadonlySet<string>
 }

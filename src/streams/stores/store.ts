@@ -22,7 +22,7 @@ export interface SessionRow<V> {
  * Told of every change of a store that its changelog has to hold: a text that names the row, and what the row holds now,
  * in the changelog's own form, or null where it is gone. Without a timestamp, that of the record at work counts.
  */
-export type ChangeListener = (key: string, value: unknown, timestamp: number | undefined) => void
+type ChangeListener = (key: string, value: unknown, timestamp: number | undefined) => void
 
 /** How a changelog holds a store's values: as they are, or as text where there is a codec. */
 export interface ValueFormat {

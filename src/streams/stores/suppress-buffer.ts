@@ -4,7 +4,7 @@ import { TimeTable } from './time-table.js'
 import { keyText, parseWindowedKey } from './windowed-key.js'
 
 /** A change that is held back. Kafka: BufferValue. */
-export interface Buffered<V> {
+interface Buffered<V> {
   readonly key: string | Windowed
   /** When it was first buffered, or its window ends: what makes it due. */
   readonly time: number

@@ -26,7 +26,7 @@ export type Group = ConsumerGroup<Read>
 export type Member = Consumer<Read>
 
 /** One promise of the portable API: the topics that it is tried on, with their partitions, and how. */
-export interface Promised {
+interface Promised {
   readonly topics: Readonly<Record<string, number>>
   readonly keep: (world: World) => Promise<void>
   /** It is about what a killed process leaves. */
